@@ -1,0 +1,70 @@
+//! What the probes can see on this machine, and what it means where they can't.
+
+use probes::object_file::ObjectFile;
+use probes::{Options, Probes};
+use record::ledger::{CAUSES, HARDIRQ, IPI, TIMER};
+use runner::wire::Sight;
+
+/// Probes that were loaded, or the named degradation.
+pub(crate) enum Eyes {
+    /// Loaded and attached.
+    Open(Box<Probes>),
+    /// Not at all, and what that means.
+    Closed(String),
+}
+
+impl Eyes {
+    /// Tries to load the object. Everything works without it, but blind.
+    pub(crate) fn open(object: anyhow::Result<ObjectFile>, options: Options) -> Self {
+        let loaded = object
+            .map_err(|e| format!("{e:#}"))
+            .and_then(|o| Probes::load(&o, options).map_err(|e| e.to_string()));
+        match loaded {
+            Ok(probes) => Self::Open(Box::new(probes)),
+            Err(why) => Self::Closed(format!(
+                "no probes ({why}): where the time went is unknown, hits and misses are told by the oracle only; {}",
+                advice()
+            )),
+        }
+    }
+
+    /// What they see, if anything.
+    pub(crate) fn sight(&self) -> Option<Sight> {
+        let Self::Open(probes) = self else {
+            return None;
+        };
+        let blind = probes.blind();
+        Some(Sight {
+            causes: std::array::from_fn(|i| blind[i].is_none()),
+            pages: probes.has("mm_filemap_add_to_page_cache"),
+            requests: probes.has("block_io_start") || probes.has("block_rq_issue"),
+            completions: probes.has("block_rq_complete"),
+            switches: probes.has("sched_switch"),
+            interrupts: [HARDIRQ, TIMER, IPI].iter().all(|c| blind[*c].is_none()),
+            faults: probes.has("page_fault_user") && probes.has("page_fault_kernel"),
+        })
+    }
+
+    /// Named degradations: one line for each part of the ledger that can't be observed.
+    pub(crate) fn degraded(&self) -> Vec<String> {
+        match self {
+            Self::Closed(why) => vec![why.clone()],
+            Self::Open(probes) => {
+                let blind = probes.blind().iter().zip(CAUSES);
+                blind
+                    .filter_map(|(why, c)| {
+                        Some(format!("{} is unavailable: {}", c.column, why.as_ref()?))
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+fn advice() -> &'static str {
+    if nix::unistd::geteuid().is_root() {
+        "`jail-tools doctor` shows what this kernel lacks"
+    } else {
+        "run as root, or grant CAP_BPF and CAP_PERFMON"
+    }
+}

@@ -1,0 +1,363 @@
+//! A door to the kernel: the mapped ledger pages, and their reader in the measured thread.
+//!
+//! The reader does plain loads, inside the timed window. An update made in the thread's own
+//! context is visible at its next load; what other CPUs write stands in words of its own.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use probes_ebpf::{COUNTERS, Intent, SLOTS, Slot, counter};
+use serde::{Deserialize, Serialize};
+
+use crate::register::register;
+
+/// Descriptors that a trial's child process inherits. Valid in it under the same numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handles {
+    /// The map `LEDGER`.
+    pub ledger: RawFd,
+    /// The map `INTENT`.
+    pub intent: RawFd,
+    /// The program `register`.
+    pub register: RawFd,
+}
+
+/// What the ledger page could not be used for.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// mmap of a map failed.
+    #[error("mmap of the BPF map {map}: {source}")]
+    Map {
+        /// Which map.
+        map: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread could not take its slot.
+    #[error("bpf(PROG_TEST_RUN) of the program register, slot {slot}: {source}")]
+    Register {
+        /// The slot.
+        slot: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are only [`SLOTS`].
+    #[error("slot {slot} does not exist: at most {SLOTS} threads can be measured at once")]
+    NoSlot {
+        /// The slot.
+        slot: u32,
+    },
+}
+
+/// A mapping of one map's values.
+#[derive(Debug)]
+struct Mapping {
+    base: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is shared memory without thread affinity; who may write which word is the
+// wire format's business, and every access is a volatile load or store of an aligned u64.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(fd: RawFd, value_bytes: usize, writable: bool) -> io::Result<Self> {
+        // bpf(2) maps whole pages; the kernel rounds the array up to them.
+        let page = 4096;
+        let bytes = (value_bytes * SLOTS as usize).div_ceil(page) * page;
+        let protection = if writable {
+            libc::PROT_READ | libc::PROT_WRITE
+        } else {
+            libc::PROT_READ
+        };
+        // SAFETY: a fresh mapping at an address of the kernel's choice; nothing else is touched.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                bytes,
+                protection,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                fd,
+                0,
+            )
+        };
+        match NonNull::new(base.cast::<u8>()) {
+            Some(base) if base.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { base, bytes }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: made by `new` with this length, and unmapped once. Readers hold an `Arc` of the
+        // page, so none outlives it.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// The ledger as mapped into a measuring process: counters read-only, intents writable.
+#[derive(Debug)]
+pub struct Page {
+    ledger: Mapping,
+    intent: Mapping,
+    register: RawFd,
+}
+
+impl Page {
+    /// Maps the ledger in this process.
+    ///
+    /// # Errors
+    /// mmap fails.
+    pub fn map(handles: Handles) -> Result<Arc<Self>, LedgerError> {
+        let map = |map, fd, bytes, writable| {
+            Mapping::new(fd, bytes, writable).map_err(|source| LedgerError::Map { map, source })
+        };
+        Ok(Arc::new(Self {
+            ledger: map("LEDGER", handles.ledger, size_of::<Slot>(), false)?,
+            intent: map("INTENT", handles.intent, size_of::<Intent>(), true)?,
+            register: handles.register,
+        }))
+    }
+
+    /// The calling thread takes a slot, until the reader is dropped.
+    ///
+    /// # Errors
+    /// There is no such slot, or the kernel refuses.
+    pub fn take(self: &Arc<Self>, slot: u32) -> Result<SlotReader, LedgerError> {
+        if slot >= SLOTS {
+            return Err(LedgerError::NoSlot { slot });
+        }
+        // SAFETY: the descriptor was inherited and stays open as long as the process lives.
+        let program = unsafe { BorrowedFd::borrow_raw(self.register) };
+        register(program, u64::from(slot) + 1)
+            .map_err(|source| LedgerError::Register { slot, source })?;
+        let index = slot as usize;
+        // SAFETY: `index` is below SLOTS, so both stay within their mappings.
+        let (words, intent) = unsafe {
+            (
+                self.ledger.base.cast::<Slot>().add(index),
+                self.intent.base.cast::<Intent>().add(index),
+            )
+        };
+        let mut reader = SlotReader {
+            page: Arc::clone(self),
+            words,
+            intent,
+            last: Snapshot::default(),
+            given: None,
+            torn: 0,
+        };
+        reader.load();
+        Ok(reader)
+    }
+}
+
+/// All words of a slot that a reader needs, at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Snapshot {
+    counters: [u64; COUNTERS],
+    completed: u64,
+    completed_ns: u64,
+    completed_late: u64,
+    completed_at_ns: u64,
+    off_since_ns: u64,
+    flight_since_ns: u64,
+    flight_times_ns: u64,
+}
+
+impl Snapshot {
+    /// A flight that ended on another CPU while this thread went on: no program has booked it
+    /// yet, because none ran here since. Its moment, and what it will be booked as, ns.
+    fn unbooked_flight(&self) -> Option<(u64, u64)> {
+        let landed = self.counters[counter::REQUESTS] <= self.completed + self.completed_late;
+        if self.flight_since_ns == 0 || !landed {
+            return None;
+        }
+        let times_ns: u64 = self.counters[counter::TIMES].iter().sum();
+        let flown_ns = self.completed_at_ns.saturating_sub(self.flight_since_ns);
+        Some((
+            self.flight_since_ns,
+            flown_ns.saturating_sub(times_ns - self.flight_times_ns),
+        ))
+    }
+}
+
+/// What a slot's words grew by during one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Diff {
+    /// By [`counter`].
+    pub counters: [u64; COUNTERS],
+    /// Block requests that completed within it.
+    pub completed: u64,
+    /// Their time from issue to completion, summed, ns.
+    pub completed_ns: u64,
+    /// The slot said "switched away" while the thread ran: a switch that no probe saw. What it
+    /// cost is in the residual.
+    pub unseen_switch: bool,
+}
+
+impl Diff {
+    /// By how much one counter grew.
+    #[must_use]
+    pub fn get(&self, index: usize) -> u64 {
+        self.counters[index]
+    }
+}
+
+/// A measured thread's view of its own slot. Not `Send`: it belongs to the thread that took it.
+#[derive(Debug)]
+pub struct SlotReader {
+    page: Arc<Page>,
+    words: NonNull<Slot>,
+    intent: NonNull<Intent>,
+    last: Snapshot,
+    /// An unbooked flight that was already given to an operation.
+    given: Option<(u64, u64)>,
+    torn: u64,
+}
+
+/// A slot that keeps changing under the reader is given up after this many tries. One interrupt
+/// per try would need a million interrupts a second.
+const TRIES: u32 = 8;
+
+impl SlotReader {
+    /// Announces the next operation: its number, and the bytes `[start, end)` that it asks for.
+    /// Outside the timed window.
+    #[inline]
+    pub fn announce(&mut self, op: u64, start: u64, end: u64) {
+        let intent = self.intent.as_ptr();
+        // SAFETY: within the writable mapping that `page` keeps alive; only this thread writes
+        // the intent of its slot, and the programs read whole aligned words.
+        unsafe {
+            ptr::write_volatile(&raw mut (*intent).op, op);
+            ptr::write_volatile(&raw mut (*intent).start, start);
+            ptr::write_volatile(&raw mut (*intent).end, end);
+        }
+    }
+
+    /// First read of an operation, inside the timed window.
+    #[inline]
+    pub fn begin(&mut self) {
+        if self.sequence() != self.last.counters[counter::SEQUENCE] {
+            self.load();
+        }
+    }
+
+    /// Second read, inside the timed window. True if anything happened in between.
+    #[inline]
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.sequence() != self.last.counters[counter::SEQUENCE]
+    }
+
+    /// What happened since [`SlotReader::begin`]; the words become the next operation's start.
+    #[inline]
+    pub fn diff(&mut self) -> Diff {
+        let before = self.last;
+        self.load();
+        let mut diff = Diff {
+            unseen_switch: self.last.off_since_ns != 0,
+            ..Diff::default()
+        };
+        for (i, d) in diff.counters.iter_mut().enumerate() {
+            *d = self.last.counters[i].wrapping_sub(before.counters[i]);
+        }
+        diff.counters[counter::INFLIGHT_NS] = self.flight(diff.counters[counter::INFLIGHT_NS]);
+        diff.completed = self.last.completed.wrapping_sub(before.completed);
+        diff.completed_ns = self.last.completed_ns.wrapping_sub(before.completed_ns);
+        diff
+    }
+
+    /// Time in flight of the operation: what was booked, less what an earlier operation was given
+    /// in advance, plus what is still to be booked.
+    fn flight(&mut self, booked_ns: u64) -> u64 {
+        let unbooked = self.last.unbooked_flight();
+        let mut ns = booked_ns;
+        if let Some((since, given_ns)) = self.given
+            && unbooked.is_none_or(|(s, _)| s != since)
+        {
+            ns = ns.saturating_sub(given_ns);
+            self.given = None;
+        }
+        if let Some((since, flown_ns)) = unbooked
+            && self.given.is_none()
+        {
+            ns += flown_ns;
+            self.given = Some((since, flown_ns));
+        }
+        ns
+    }
+
+    /// Reads that were given up because the words kept changing.
+    #[must_use]
+    pub fn torn(&self) -> u64 {
+        self.torn
+    }
+
+    #[inline]
+    fn sequence(&self) -> u64 {
+        // SAFETY: within the mapping that `page` keeps alive; an aligned word.
+        unsafe { ptr::read_volatile(&raw const (*self.words.as_ptr()).counters[counter::SEQUENCE]) }
+    }
+
+    /// Loads all words; again if an interrupt changed them meanwhile.
+    fn load(&mut self) {
+        for _ in 0..TRIES {
+            let sequence = self.sequence();
+            compiler_fence(Ordering::SeqCst);
+            let slot = self.words.as_ptr();
+            let mut s = Snapshot::default();
+            // SAFETY: within the mapping that `page` keeps alive; every word is aligned, and the
+            // programs write whole words.
+            unsafe {
+                for (i, c) in s.counters.iter_mut().enumerate() {
+                    *c = ptr::read_volatile(&raw const (*slot).counters[i]);
+                }
+                s.completed = ptr::read_volatile(&raw const (*slot).remote.completed);
+                s.completed_ns = ptr::read_volatile(&raw const (*slot).remote.completed_ns);
+                s.completed_late = ptr::read_volatile(&raw const (*slot).remote.completed_late);
+                s.completed_at_ns = ptr::read_volatile(&raw const (*slot).remote.completed_at_ns);
+                s.off_since_ns = ptr::read_volatile(&raw const (*slot).state.off_since_ns);
+                s.flight_since_ns = ptr::read_volatile(&raw const (*slot).state.flight_since_ns);
+                s.flight_times_ns = ptr::read_volatile(&raw const (*slot).state.flight_times_ns);
+            }
+            compiler_fence(Ordering::SeqCst);
+            self.last = s;
+            if self.sequence() == sequence {
+                return;
+            }
+        }
+        self.torn += 1;
+    }
+}
+
+impl Drop for SlotReader {
+    fn drop(&mut self) {
+        // SAFETY: as in `Page::take`.
+        let program = unsafe { BorrowedFd::borrow_raw(self.page.register) };
+        // The thread leaves its slot. If it can't, the kernel frees the entry with the thread.
+        let _ = register(program, 0);
+    }
+}
+
+/// The descriptors as they must be for a child to inherit them: without close-on-exec.
+///
+/// # Errors
+/// fcntl fails (no descriptors left).
+pub fn inheritable(fd: BorrowedFd<'_>) -> io::Result<RawFd> {
+    // SAFETY: F_DUPFD makes a new descriptor of a live one; the caller keeps it open on purpose
+    // for as long as children are to inherit it.
+    let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, 3) };
+    if copy < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(copy)
+    }
+}

@@ -1,0 +1,19 @@
+//! The BPF side as user space sees it: kernel BTF, loading and attaching, the ledger pages, and
+//! the bracketing mode's ring.
+//!
+//! Knows `record` and the wire format (`probes-ebpf`). Knows nothing of experiments or trials.
+//! Two doors to the kernel: [`ledger`] (the mapped pages) and [`register`] (one bpf(2) command).
+
+pub mod bracket;
+pub mod catalogue;
+pub mod kernel_btf;
+pub mod ledger;
+pub mod load;
+pub mod object_file;
+pub mod offsets;
+pub mod register;
+pub mod steal;
+
+pub use ledger::{Diff, Handles, Page, SlotReader};
+pub use load::{LoadError, Options, Probes};
+pub use probes_ebpf::counter;

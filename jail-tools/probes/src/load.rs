@@ -1,0 +1,382 @@
+//! Loading and attaching: every program by itself, so that one that this kernel does not take
+//! costs what it would have seen and nothing else.
+
+use std::os::fd::AsFd;
+
+use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, Program as AyaProgram, ProgramError, RawTracePoint};
+use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+use aya_log::EbpfLogger;
+use probes_ebpf::{ABI, LOSSES, loss};
+use record::ledger::{PARTS, STEAL};
+use record::manifest::{Armed, BpfObject};
+
+use crate::bracket::Drain;
+use crate::catalogue::{Group, PROGRAMS, missing_for};
+use crate::kernel_btf::{BtfError, KernelBtf};
+use crate::ledger::{Handles, inheritable};
+use crate::object_file::{ObjectFile, abi};
+use crate::offsets::Offsets;
+use crate::steal;
+
+/// Why no probe could be had at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No kernel BTF.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// The object is not ours, or not of this version.
+    #[error("BPF object ({origin}): {why}; build it with `cargo xtask build-ebpf`")]
+    Object {
+        /// Where it came from.
+        origin: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// bpf(2) refused the maps.
+    #[error("load BPF object ({origin}): {why}")]
+    Refused {
+        /// Where it came from.
+        origin: String,
+        /// The call, and its errno.
+        why: String,
+    },
+}
+
+/// What to load.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Bracket this system call (its number): every system call of the machine gets dearer.
+    pub bracket: Option<u32>,
+    /// Diagnostics from inside the programs, through aya-log.
+    pub log: bool,
+}
+
+/// The loaded and attached programs. Dropping it detaches everything; so does the kernel when the
+/// process dies, since nothing is pinned.
+pub struct Probes {
+    ebpf: Ebpf,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    armed: Vec<Armed>,
+    blind: [Option<String>; PARTS],
+    handles: Handles,
+    object: BpfObject,
+}
+
+impl std::fmt::Debug for Probes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probes")
+            .field("armed", &self.armed)
+            .field("object", &self.object)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Probes {
+    /// Loads the object and attaches what the options ask for.
+    ///
+    /// # Errors
+    /// No BTF, another object's ABI, or no privilege. A single program that is refused is no
+    /// error: see [`Probes::armed`].
+    pub fn load(object: &ObjectFile, options: Options) -> Result<Self, LoadError> {
+        let bad = |why| LoadError::Object {
+            origin: object.origin.clone(),
+            why,
+        };
+        let refused = |why| LoadError::Refused {
+            origin: object.origin.clone(),
+            why,
+        };
+        let found = abi(&object.bytes).map_err(bad)?;
+        if found != ABI {
+            return Err(bad(format!(
+                "its wire format is ABI {found}, this tool speaks {ABI}"
+            )));
+        }
+        let kernel = KernelBtf::of_running_kernel()?;
+        let offsets = Offsets::resolve(&kernel);
+        let steal_why = steal::available().err();
+        let mut ebpf = load_object(&object.bytes, &offsets, steal_why.is_none(), options)
+            .map_err(|e| refused(chain(&e)))?;
+        let logger = if options.log {
+            EbpfLogger::init(&mut ebpf).ok()
+        } else {
+            None
+        };
+
+        let btf = Btf::from_sys_fs().map_err(|e| refused(e.to_string()))?;
+        let register: &mut RawTracePoint = program(&mut ebpf, "register").map_err(refused)?;
+        register
+            .load()
+            .map_err(|e| refused(format!("program register: {}", short(&e))))?;
+
+        let mut blind: [Option<String>; PARTS] = Default::default();
+        blind[STEAL] = steal_why.or_else(|| steal_offsets_missing(&offsets));
+        let mut armed = Vec::new();
+        for p in PROGRAMS
+            .iter()
+            .filter(|p| p.group == Group::Ledger || options.bracket.is_some())
+        {
+            let missing = arm(&mut ebpf, p.name, &offsets, &kernel, &btf).err();
+            if let Some(why) = &missing {
+                for cause in p.causes {
+                    blind[*cause].get_or_insert_with(|| format!("{}: {why}", p.name));
+                }
+            }
+            let blind = missing.as_ref().map(|_| p.blind.to_owned());
+            armed.push(Armed {
+                name: p.name.into(),
+                missing,
+                blind,
+            });
+        }
+        let handles = handles(&ebpf).map_err(refused)?;
+        let object = BpfObject {
+            origin: object.origin.clone(),
+            crc32: crc32fast::hash(&object.bytes),
+            abi: found,
+        };
+        Ok(Self {
+            ebpf,
+            logger,
+            armed,
+            blind,
+            handles,
+            object,
+        })
+    }
+
+    /// Each program: armed, or why not and what can't be seen.
+    #[must_use]
+    pub fn armed(&self) -> &[Armed] {
+        &self.armed
+    }
+
+    /// For each part of the ledger: why it is unavailable, or `None` if it is observed.
+    #[must_use]
+    pub fn blind(&self) -> &[Option<String>; PARTS] {
+        &self.blind
+    }
+
+    /// Is this program attached?
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.armed
+            .iter()
+            .any(|a| a.name == name && a.missing.is_none())
+    }
+
+    /// Descriptors for a trial's child process.
+    #[must_use]
+    pub fn handles(&self) -> Handles {
+        self.handles
+    }
+
+    /// The object that was loaded.
+    #[must_use]
+    pub fn object(&self) -> &BpfObject {
+        &self.object
+    }
+
+    /// Losses that belong to no slot, summed over the CPUs, since the load.
+    ///
+    /// # Errors
+    /// bpf(2) fails, in words.
+    pub fn losses(&self) -> Result<Totals, String> {
+        let map = self.ebpf.map("LOSS").ok_or("the object has no map LOSS")?;
+        let map: PerCpuArray<&MapData, [u64; LOSSES]> =
+            map.try_into().map_err(|e| format!("map LOSS: {e}"))?;
+        let per_cpu = map
+            .get(&0, 0)
+            .map_err(|e| format!("bpf(MAP_LOOKUP_ELEM) of LOSS: {e}"))?;
+        let sum = |i: usize| per_cpu.iter().map(|cpu| cpu[i]).sum();
+        Ok(Totals {
+            ring_drops: sum(loss::RING),
+            orphans: sum(loss::ORPHAN),
+            request_drops: sum(loss::REQUEST),
+            recorded: sum(loss::RECORDED),
+        })
+    }
+
+    /// Takes the bracketing mode's ring and drains it from a thread of its own.
+    ///
+    /// # Errors
+    /// The ring was taken before, or its pages cannot be mapped.
+    pub fn drain(&mut self) -> Result<Drain, String> {
+        let map = self
+            .ebpf
+            .take_map("RECORDS")
+            .ok_or("the ring RECORDS was taken before")?;
+        let ring = RingBuf::try_from(map).map_err(|e| format!("mmap of the ring RECORDS: {e}"))?;
+        Ok(Drain::start(ring))
+    }
+
+    /// Prints what the programs logged, through the `log` crate.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+}
+
+/// Sums of the global losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Ring-buffer records that could not be reserved.
+    pub ring_drops: u64,
+    /// Bracketed exits without their start.
+    pub orphans: u64,
+    /// Block requests that could not be remembered.
+    pub request_drops: u64,
+    /// Bracketed calls that were recorded.
+    pub recorded: u64,
+}
+
+fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {
+    [
+        (offsets.steal_delta.is_none(), "per-CPU steal_time"),
+        (offsets.steal_field.is_none(), "kvm_steal_time.steal"),
+        (offsets.task_cfs_rq.is_none(), "task_struct.se.cfs_rq"),
+        (offsets.cfs_rq_rq.is_none(), "cfs_rq.rq"),
+    ]
+    .into_iter()
+    .find_map(|(missing, what)| missing.then(|| format!("the kernel's BTF has no {what}")))
+}
+
+fn load_object(
+    bytes: &[u8],
+    o: &Offsets,
+    steal: bool,
+    options: Options,
+) -> Result<Ebpf, aya::EbpfError> {
+    let steal = steal && steal_offsets_missing(o).is_none();
+    let zero = |v: Option<u32>| v.unwrap_or(0);
+    let regs = o.regs.unwrap_or([0; 4]);
+    let globals: [(&str, u32); 15] = [
+        ("FOLIO_INDEX", zero(o.folio_index)),
+        ("FOLIO_FLAGS", zero(o.folio_flags)),
+        ("FOLIO_NR_PAGES", zero(o.folio_nr_pages)),
+        ("PG_HEAD", zero(o.pg_head)),
+        ("PAGE_SHIFT", page_shift()),
+        ("REQUEST_DATA_LEN", zero(o.request_data_len)),
+        ("HAVE_IO_START", u32::from(o.have_io_start)),
+        ("SWITCH_ARGS", zero(o.switch_args)),
+        ("TASK_STATE", zero(o.task_state)),
+        ("TASK_CFS_RQ", zero(o.task_cfs_rq)),
+        ("CFS_RQ_RQ", zero(o.cfs_rq_rq)),
+        ("STEAL_FIELD", zero(o.steal_field)),
+        ("REGS_ARG0", regs[0]),
+        ("REGS_ARG1", regs[1]),
+        ("REGS_ARG2", regs[2]),
+    ];
+    let steal_delta = if steal { o.steal_delta.unwrap_or(0) } else { 0 };
+    let bracket = options.bracket.unwrap_or(u32::MAX);
+    // aya-log's own switch; 0 lets the verifier drop the logging code altogether.
+    let level: u8 = if options.log { 0xff } else { 0 };
+    let mut loader = EbpfLoader::new();
+    for (name, value) in &globals {
+        loader.override_global(name, value, true);
+    }
+    loader
+        .override_global("REGS_ARG3", &regs[3], true)
+        .override_global("STEAL_DELTA", &steal_delta, true)
+        .override_global("BRACKET_SYSCALL", &bracket, true)
+        .override_global(aya_log::LEVEL, &level, false)
+        // Task storage has no wrapper in aya; nobody needs it from user space.
+        .allow_unsupported_maps()
+        .verifier_log_level(VerifierLogLevel::DEBUG);
+    loader.load(bytes)
+}
+
+fn page_shift() -> u32 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+        .ok()
+        .flatten()
+        .and_then(|bytes| u32::try_from(bytes).ok())
+        .map_or(12, u32::trailing_zeros)
+}
+
+fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, String>
+where
+    &'a mut T: TryFrom<&'a mut AyaProgram>,
+{
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| format!("the object has no program {name}"))?;
+    program
+        .try_into()
+        .map_err(|_| format!("program {name} is of another type"))
+}
+
+fn arm(
+    ebpf: &mut Ebpf,
+    name: &str,
+    offsets: &Offsets,
+    kernel: &KernelBtf,
+    btf: &Btf,
+) -> Result<(), String> {
+    if let Some(why) = missing_for(name, offsets) {
+        return Err(why);
+    }
+    if kernel.tracepoint_args(name).is_none() {
+        return Err("this kernel has no such tracepoint".into());
+    }
+    let program: &mut BtfTracePoint = program(ebpf, name)?;
+    program.load(name, btf).map_err(|e| short(&e))?;
+    program.attach().map_err(|e| short(&e))?;
+    Ok(())
+}
+
+/// A program error in one line: a whole verifier log does not belong into a table.
+fn short(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let last = log
+                .lines()
+                .rev()
+                .find(|l| !l.trim().is_empty() && !l.starts_with("processed "));
+            format!(
+                "bpf(PROG_LOAD): {io_error}{}",
+                last.map(|l| format!(" ({})", l.trim())).unwrap_or_default()
+            )
+        }
+        other => chain(other),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(e) = source {
+        let inner = e.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        source = e.source();
+    }
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn handles(ebpf: &Ebpf) -> Result<Handles, String> {
+    let map = |name: &str| match ebpf.map(name) {
+        Some(Map::Array(data)) => {
+            inheritable(data.fd().as_fd()).map_err(|e| format!("fcntl(F_DUPFD) of {name}: {e}"))
+        }
+        _ => Err(format!("the object has no array {name}")),
+    };
+    let register = match ebpf.program("register") {
+        Some(AyaProgram::RawTracePoint(p)) => p.fd().map_err(|e| e.to_string()).and_then(|fd| {
+            inheritable(fd.as_fd()).map_err(|e| format!("fcntl(F_DUPFD) of register: {e}"))
+        })?,
+        _ => return Err("the object has no program register".into()),
+    };
+    Ok(Handles {
+        ledger: map("LEDGER")?,
+        intent: map("INTENT")?,
+        register,
+    })
+}

@@ -1,0 +1,320 @@
+//! From what was seen of a trial's operations to rows with closed ledgers. Pure.
+
+use experiments::{Found, Seen};
+use probes::{Diff, counter};
+use record::ledger::{self, Causes, IRQ_EXIT, MEASURED, PARTS, UPSTREAM};
+use record::{Class, Sample};
+
+use crate::lens::Look;
+use crate::self_model::{Models, Row};
+use crate::wire::Sight;
+
+/// One operation as the trial loop left it.
+#[derive(Debug, Clone)]
+pub struct RawOp {
+    /// Number within the thread.
+    pub op: u64,
+    /// Through the lens.
+    pub look: Look,
+    /// Beside it.
+    pub found: Found,
+    /// By the experiment's own rule; `Unknown` if no probe could tell.
+    pub class: Class,
+}
+
+/// Identity of the rows of one thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Who {
+    /// Trial.
+    pub trial: u32,
+    /// Cell.
+    pub cell: u32,
+    /// Thread within the trial.
+    pub thread: u32,
+}
+
+/// Which counter of the slot feeds which part of the ledger.
+const SOURCES: [(usize, usize); 12] = [
+    (ledger::DEVICE, counter::DEVICE_NS),
+    (ledger::BLOCKED, counter::BLOCKED_NS),
+    (ledger::WAKEUP, counter::WAKEUP_NS),
+    (ledger::RUNQUEUE, counter::RUNQUEUE_NS),
+    (ledger::PREEMPTED, counter::PREEMPTED_NS),
+    (ledger::HARDIRQ, counter::HARDIRQ_NS),
+    (ledger::TIMER, counter::TIMER_NS),
+    (ledger::IPI, counter::IPI_NS),
+    (ledger::SOFTIRQ, counter::SOFTIRQ_NS),
+    (ledger::STEAL, counter::STEAL_NS),
+    (ledger::GAP, counter::GAP_NS),
+    (ledger::INFLIGHT, counter::INFLIGHT_NS),
+];
+
+/// What the probes saw, for the experiment's class. `None` without a ledger that shows pages and
+/// switches: then nothing could tell.
+#[must_use]
+pub fn seen(diff: Option<&Diff>, sight: Option<&Sight>) -> Option<Seen> {
+    let sight = sight.filter(|s| s.pages && s.switches)?;
+    let zero = Diff::default();
+    let diff = diff.unwrap_or(&zero);
+    Some(Seen {
+        pages_missed: clamp(diff.get(counter::PAGES_DEMANDED)),
+        requests: if sight.requests {
+            clamp(diff.get(counter::REQUESTS))
+        } else {
+            0
+        },
+        slept: diff.get(counter::SWITCHES_VOLUNTARY) > 0,
+    })
+}
+
+/// Closes the ledgers of one thread's operations.
+///
+/// `irq_exit_ns` is the inferred cost of one interrupt outside its tracepoints.
+#[must_use]
+pub fn close(
+    who: Who,
+    ops: &[RawOp],
+    sight: Option<&Sight>,
+    irq_exit_ns: Option<i64>,
+) -> (Vec<Sample>, Models) {
+    let measured: Vec<Causes> = ops
+        .iter()
+        .map(|op| measured(op, sight, irq_exit_ns))
+        .collect();
+    // Without a ledger "undisturbed" cannot be known, so that there is nothing to calibrate from.
+    let models = match sight {
+        Some(_) => Models::calibrate(
+            &ops.iter()
+                .zip(&measured)
+                .map(|(op, m)| row(op, m))
+                .collect::<Vec<_>>(),
+        ),
+        None => Models::default(),
+    };
+    let samples = ops
+        .iter()
+        .zip(measured)
+        .map(|(op, m)| sample(who, op, m, sight, &models))
+        .collect();
+    (samples, models)
+}
+
+fn begun_ns(op: &RawOp) -> u64 {
+    op.look
+        .outcome
+        .started_ns
+        .unwrap_or(op.look.start_ns)
+        .min(op.look.start_ns)
+}
+
+fn latency_ns(op: &RawOp) -> i64 {
+    (op.look.end_ns - begun_ns(op)).cast_signed()
+}
+
+fn measured(op: &RawOp, sight: Option<&Sight>, irq_exit_ns: Option<i64>) -> Causes {
+    let mut causes = Causes([None; PARTS]);
+    causes.0[UPSTREAM] = Some((op.look.start_ns - begun_ns(op)).cast_signed());
+    let Some(sight) = sight else { return causes };
+    let get = |index| op.look.diff.as_ref().map_or(0, |d| d.get(index));
+    for (part, source) in SOURCES {
+        causes.0[part] = sight.causes[part].then(|| get(source).cast_signed());
+    }
+    // A gap is an upper bound that may have begun before the window.
+    let window_ns = (op.look.end_ns - op.look.start_ns).cast_signed();
+    causes.0[ledger::GAP] = causes.0[ledger::GAP].map(|gap| gap.min(window_ns));
+    causes.0[IRQ_EXIT] = irq_exit_ns
+        .filter(|_| sight.interrupts)
+        .map(|ns| ns * get(counter::INTERRUPTS).cast_signed());
+    causes
+}
+
+fn row(op: &RawOp, measured: &Causes) -> Row {
+    let diff = op.look.diff.as_ref();
+    let none = |indices: &[usize]| diff.is_none_or(|d| indices.iter().all(|i| d.get(*i) == 0));
+    let undisturbed = none(&[
+        counter::TIMER_NS,
+        counter::IPI_NS,
+        counter::SWITCHES_INVOLUNTARY,
+        counter::GAPS,
+        counter::MIGRATIONS,
+        counter::FAULTS_USER,
+        counter::FAULTS_KERNEL,
+    ]) && diff.is_none_or(|d| !d.unseen_switch)
+        // An operation that waits for a device has the device's interrupt and softirq, and a
+        // doorbell that the hypervisor may answer with steal: they belong to it.
+        && (!none(&[counter::REQUESTS])
+            || none(&[counter::HARDIRQ_NS, counter::SOFTIRQ_NS, counter::STEAL_NS]));
+    Row {
+        class: op.class,
+        pages: op.found.pages.unwrap_or(0),
+        pages_missed: pages_missed(op),
+        left_ns: (latency_ns(op) - measured.attributed_ns()) / units(op),
+        undisturbed,
+    }
+}
+
+fn pages_missed(op: &RawOp) -> u32 {
+    op.look
+        .diff
+        .as_ref()
+        .map_or(0, |d| clamp(d.get(counter::PAGES_DEMANDED)))
+}
+
+fn units(op: &RawOp) -> i64 {
+    op.look.outcome.units.max(1).cast_signed()
+}
+
+fn clamp(v: u64) -> u32 {
+    u32::try_from(v).unwrap_or(u32::MAX)
+}
+
+fn sample(
+    who: Who,
+    op: &RawOp,
+    measured: Causes,
+    sight: Option<&Sight>,
+    models: &Models,
+) -> Sample {
+    let latency_ns = latency_ns(op);
+    let self_ns = models
+        .of(op.class, op.found.pages.unwrap_or(0), pages_missed(op))
+        .map(|ns| ns * units(op));
+    let closed = ledger::close(latency_ns, measured, self_ns);
+    let zero = Diff::default();
+    let diff = op.look.diff.as_ref().unwrap_or(&zero);
+    let if_seen =
+        |visible: fn(&Sight) -> bool, v: u64| sight.filter(|s| visible(s)).map(|_| clamp(v));
+    let through_cache = op.found.pages.is_some();
+    let demanded = diff.get(counter::PAGES_DEMANDED);
+    let ahead = diff.get(counter::PAGES_ADDED).saturating_sub(demanded);
+    Sample {
+        trial: who.trial,
+        cell: who.cell,
+        thread: who.thread,
+        op: op.op,
+        start_ns: begun_ns(op),
+        latency_ns,
+        units: op.look.outcome.units.max(1),
+        causes: closed.causes,
+        steal_late_ns: closed.causes.0[ledger::STEAL].map(|_| closed.steal_late_ns),
+        pages: op.found.pages,
+        pages_missed: if_seen(|s| s.pages, demanded).filter(|_| through_cache),
+        pages_readahead: if_seen(|s| s.pages, ahead).filter(|_| through_cache),
+        oracle_resident_pages: op.found.oracle_resident_pages,
+        requests: if_seen(|s| s.requests, diff.get(counter::REQUESTS)),
+        request_bytes: sight
+            .filter(|s| s.requests)
+            .map(|_| diff.get(counter::REQUEST_BYTES)),
+        request_ns: sight.filter(|s| s.completions).map(|_| diff.completed_ns),
+        interrupts: if_seen(|s| s.interrupts, diff.get(counter::INTERRUPTS)),
+        switches_voluntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_VOLUNTARY)),
+        switches_involuntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_INVOLUNTARY)),
+        faults: if_seen(
+            |s| s.faults,
+            diff.get(counter::FAULTS_USER) + diff.get(counter::FAULTS_KERNEL),
+        ),
+        migrations: if_seen(|s| s.switches, diff.get(counter::MIGRATIONS)),
+        gaps: if_seen(
+            |s| s.switches,
+            diff.get(counter::GAPS) + u64::from(diff.unseen_switch),
+        ),
+        result: op.look.outcome.result,
+        class: op.class,
+    }
+}
+
+/// The causes that travel through [`SOURCES`] are all measured ones but the two made elsewhere.
+const _: () = assert!(SOURCES.len() + 2 == MEASURED);
+
+#[cfg(test)]
+mod tests {
+    use experiments::Outcome;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sight() -> Sight {
+        Sight {
+            causes: [true; PARTS],
+            pages: true,
+            requests: true,
+            completions: true,
+            switches: true,
+            interrupts: true,
+            faults: true,
+        }
+    }
+
+    fn op(start_ns: u64, end_ns: u64, started_ns: Option<u64>, diff: Option<&Diff>) -> RawOp {
+        let outcome = Outcome {
+            result: 4096,
+            units: 1,
+            started_ns,
+        };
+        RawOp {
+            op: 0,
+            look: Look {
+                start_ns,
+                end_ns,
+                outcome,
+                diff: diff.copied(),
+            },
+            found: Found {
+                pages: Some(1),
+                oracle_resident_pages: Some(1),
+            },
+            class: Class::Hit,
+        }
+    }
+
+    const WHO: Who = Who {
+        trial: 0,
+        cell: 0,
+        thread: 0,
+    };
+
+    proptest! {
+        #[test]
+        fn every_row_closes_whatever_was_seen(
+            ops in proptest::collection::vec((0u64..1_000_000, 0u64..1_000_000, proptest::option::of(0u64..1_000_000),
+                proptest::option::of(proptest::array::uniform32(0u64..2_000_000))), 1..40),
+            irq in proptest::option::of(0i64..50_000),
+            blind in any::<bool>(),
+        ) {
+            let ops: Vec<RawOp> = ops.into_iter().map(|(start, len, before, counters)| {
+                let diff = counters.map(|counters| Diff { counters, ..Diff::default() });
+                op(start, start + len, before, diff.as_ref())
+            }).collect();
+            let sight = (!blind).then(sight);
+            let (samples, _) = close(WHO, &ops, sight.as_ref(), irq);
+            for s in &samples {
+                prop_assert!(s.causes.closes(s.latency_ns));
+                prop_assert_eq!(s.causes.0[ledger::DEVICE].is_none(), blind);
+                prop_assert_eq!(s.pages_missed.is_none(), blind);
+            }
+        }
+    }
+
+    #[test]
+    fn a_messages_time_in_the_queue_is_upstream() {
+        let (samples, _) = close(
+            WHO,
+            &[op(1_000, 1_500, Some(400), None)],
+            Some(&sight()),
+            None,
+        );
+        assert_eq!(samples[0].latency_ns, 1_100);
+        assert_eq!(samples[0].causes.0[UPSTREAM], Some(600));
+        assert_eq!(samples[0].start_ns, 400);
+    }
+
+    #[test]
+    fn without_a_ledger_everything_is_residual_and_nothing_is_zero() {
+        let (samples, models) = close(WHO, &[op(0, 700, None, None)], None, None);
+        let s = &samples[0];
+        assert_eq!(s.causes.0[ledger::RESIDUAL], Some(700));
+        assert!(s.causes.0[ledger::DEVICE].is_none() && s.causes.0[ledger::SELF].is_none());
+        assert!(s.switches_voluntary.is_none() && s.gaps.is_none() && s.steal_late_ns.is_none());
+        assert!(models.into_vec().is_empty());
+    }
+}

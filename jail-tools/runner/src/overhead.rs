@@ -1,0 +1,182 @@
+//! What the observer costs, measured on this machine: the same warm read and the same other
+//! system call, bare and under each kind of observation, interleaved in one run.
+
+pub mod peers;
+mod target;
+
+use std::path::Path;
+
+use counters::{CpuId, ThreadCounters, tracefs::Tracefs};
+use experiments::ExperimentError;
+use probes::object_file::ObjectFile;
+use probes::{Options, Page, Probes};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+use record::overhead::{BARE, Measurement, Shot, Unavailable};
+use serde::Serialize;
+
+use crate::lens::Lens;
+use target::Target;
+
+/// What observes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// Nothing.
+    Bare,
+    /// The perf counters of the measured thread, as in a trial.
+    Counters,
+    /// The ledger's programs attached and a slot taken, but never read.
+    LedgerArmed,
+    /// The ledger as in a trial: read before and after each operation.
+    LedgerRead,
+    /// The bracketing mode: a record for each call.
+    Bracket,
+}
+
+impl Arm {
+    /// All of them, the bare one first.
+    pub const ALL: [Self; 5] = [
+        Self::Bare,
+        Self::Counters,
+        Self::LedgerArmed,
+        Self::LedgerRead,
+        Self::Bracket,
+    ];
+
+    /// Name for a person.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => BARE,
+            Self::Counters => "counters armed",
+            Self::LedgerArmed => "ledger page armed",
+            Self::LedgerRead => "ledger page armed and read",
+            Self::Bracket => "bracketing armed",
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum OverheadError {
+    /// The file.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// Pinning.
+    #[error(transparent)]
+    Host(#[from] host::Error),
+    /// The measuring thread panicked.
+    #[error("the measuring thread panicked")]
+    Panic,
+}
+
+/// Measures all arms in each round, in seeded random order, on a thread pinned to `cpu`.
+///
+/// # Errors
+/// No file can be made in `dir`, or the CPU cannot be had. An arm that cannot be had is listed.
+pub fn measure(
+    object: Option<&ObjectFile>,
+    dir: &Path,
+    cpu: u32,
+    rounds: u32,
+    seed: u64,
+    progress: &(dyn Fn(u32) + Sync),
+) -> Result<Measurement, OverheadError> {
+    // A thread of its own, so that the affinity ends with it.
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                host::pin(cpu)?;
+                let mut target = Target::new(dir, seed)?;
+                let mut rng = Pcg64Mcg::seed_from_u64(seed);
+                let mut m = Measurement::default();
+                for round in 0..rounds {
+                    let mut arms = Arm::ALL;
+                    arms.shuffle(&mut rng);
+                    for arm in arms {
+                        if m.unavailable.iter().any(|u| u.arm == arm.name()) {
+                            continue;
+                        }
+                        match shot(arm, object, &mut target) {
+                            Ok((pread_p50_ns, getppid_p50_ns)) => {
+                                m.shots.push(Shot {
+                                    round,
+                                    arm: arm.name().into(),
+                                    against: BARE.into(),
+                                    pread_p50_ns,
+                                    getppid_p50_ns,
+                                });
+                            }
+                            Err(why) => m.unavailable.push(Unavailable {
+                                arm: arm.name().into(),
+                                why,
+                            }),
+                        }
+                    }
+                    progress(round + 1);
+                }
+                Ok(m)
+            })
+            .join()
+            .unwrap_or(Err(OverheadError::Panic))
+    })
+}
+
+/// Arms, measures, disarms.
+fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f64, f64), String> {
+    let load = |bracket| {
+        let object = object.ok_or("no BPF object")?;
+        Probes::load(
+            object,
+            Options {
+                bracket,
+                log: false,
+            },
+        )
+        .map_err(|e| e.to_string())
+    };
+    match arm {
+        Arm::Bare => target.measure(&mut Lens::new(None)),
+        Arm::Counters => {
+            let tracefs = Tracefs::open().ok();
+            let table = counters::table(CpuId::of_this_machine().as_ref());
+            let _counters = ThreadCounters::open(&table, tracefs.as_ref());
+            target.measure(&mut Lens::new(None))
+        }
+        Arm::LedgerArmed | Arm::LedgerRead => {
+            let probes = load(None)?;
+            let page = Page::map(probes.handles()).map_err(|e| e.to_string())?;
+            let slot = page.take(0).map_err(|e| e.to_string())?;
+            if arm == Arm::LedgerRead {
+                target.measure(&mut Lens::new(Some(slot)))
+            } else {
+                target.measure(&mut Lens::new(None))
+            }
+        }
+        Arm::Bracket => {
+            let mut probes = load(Some(libc::SYS_pread64 as u32))?;
+            let page = Page::map(probes.handles()).map_err(|e| e.to_string())?;
+            let _slot = page.take(0).map_err(|e| e.to_string())?;
+            let drain = probes.drain()?;
+            let result = target.measure(&mut Lens::new(None));
+            let (records, _) = drain.finish();
+            if records.is_empty() {
+                Err("the bracket recorded nothing".into())
+            } else {
+                result
+            }
+        }
+    }
+}
+
+/// The measured process of the peers' comparison: the same target, by itself.
+///
+/// # Errors
+/// As [`measure`].
+pub fn victim(dir: &Path, cpu: u32, seed: u64) -> Result<(f64, f64), String> {
+    host::pin(cpu).map_err(|e| e.to_string())?;
+    let mut target = Target::new(dir, seed).map_err(|e| e.to_string())?;
+    target.measure(&mut Lens::new(None))
+}

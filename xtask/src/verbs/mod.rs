@@ -1,0 +1,8 @@
+//! A file per verb.
+
+pub(crate) mod bench;
+pub(crate) mod build_ebpf;
+pub(crate) mod ci;
+pub(crate) mod run;
+pub(crate) mod setup;
+pub(crate) mod test;
