@@ -39,6 +39,9 @@ fn irq_ends(index: usize) {
     cpu.irq_total_ns += net_ns;
     slot.counters[index] += net_ns;
     slot.counters[counter::INTERRUPTS] += 1;
+    if index == counter::TIMER_NS {
+        slot.counters[counter::TIMERS] += 1;
+    }
     slot.counters[counter::SEQUENCE] += 1;
 }
 

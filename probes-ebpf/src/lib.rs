@@ -73,6 +73,8 @@ pub mod counter {
     pub const REQUEST_DROPS: usize = 23;
     /// On the CPU while a block request of its own was in flight, net of everything above, ns.
     pub const INFLIGHT_NS: usize = 24;
+    /// Local timer interrupts while it was current (those in [`TIMER_NS`]).
+    pub const TIMERS: usize = 25;
 
     /// First and one past the last of the counters that hold net time other than
     /// [`INFLIGHT_NS`]: together they are what the rest of an interval is net of.

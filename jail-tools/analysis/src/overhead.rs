@@ -50,42 +50,31 @@ pub fn summarise(shots: &[Shot], order: &[&str]) -> Vec<ArmCost> {
 
 fn cost(shots: &[Shot], arm: &str) -> ArmCost {
     let mine: Vec<&Shot> = shots.iter().filter(|s| s.arm == arm).collect();
-    let against = mine.first().map_or_else(String::new, |s| s.against.clone());
-    let pairs: Vec<(&Shot, &Shot)> = mine
-        .iter()
-        .filter_map(|s| {
-            Some((
-                *s,
-                shots
-                    .iter()
-                    .find(|b| b.arm == against && b.round == s.round)?,
-            ))
-        })
-        .collect();
-    let median = |values: Vec<f64>| Sorted::of(&values).estimate(0.5);
-    let paired = |f: fn(&Shot, &Shot) -> f64| median(pairs.iter().map(|(a, b)| f(a, b)).collect());
+    let over = |f: fn(&Shot) -> f64| {
+        let values: Vec<f64> = mine.iter().map(|s| f(s)).collect();
+        Sorted::of(&values).estimate(0.5)
+    };
     ArmCost {
         arm: arm.into(),
-        against: against.clone(),
-        rounds: pairs.len(),
-        pread_ns: median(mine.iter().map(|s| s.pread_p50_ns).collect()),
-        pread_ratio: paired(|a, b| a.pread_p50_ns / b.pread_p50_ns),
-        pread_added_ns: paired(|a, b| a.pread_p50_ns - b.pread_p50_ns),
-        getppid_ns: median(mine.iter().map(|s| s.getppid_p50_ns).collect()),
-        getppid_ratio: paired(|a, b| a.getppid_p50_ns / b.getppid_p50_ns),
-        getppid_added_ns: paired(|a, b| a.getppid_p50_ns - b.getppid_p50_ns),
+        against: mine.first().map_or_else(String::new, |s| s.against.clone()),
+        rounds: mine.len(),
+        pread_ns: over(|s| s.observed.pread_p50_ns),
+        pread_ratio: over(|s| s.observed.pread_p50_ns / s.base.pread_p50_ns),
+        pread_added_ns: over(|s| s.observed.pread_p50_ns - s.base.pread_p50_ns),
+        getppid_ns: over(|s| s.observed.getppid_p50_ns),
+        getppid_ratio: over(|s| s.observed.getppid_p50_ns / s.base.getppid_p50_ns),
+        getppid_added_ns: over(|s| s.observed.getppid_p50_ns - s.base.getppid_p50_ns),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use record::overhead::Medians;
+
     use super::*;
 
-    fn shot(round: u32, arm: &str, ns: f64) -> Shot {
-        Shot {
-            round,
-            arm: arm.into(),
-            against: "bare".into(),
+    fn medians(ns: f64) -> Medians {
+        Medians {
             pread_p50_ns: ns,
             getppid_p50_ns: 100.0,
         }
@@ -94,26 +83,22 @@ mod tests {
     #[test]
     fn drift_between_rounds_cancels_within_them() {
         let shots: Vec<Shot> = (0..9)
-            .flat_map(|r| {
-                [
-                    shot(r, "bare", 500.0 + f64::from(r) * 100.0),
-                    shot(r, "x", (500.0 + f64::from(r) * 100.0) * 1.5),
-                ]
+            .map(|round| {
+                let bare = 500.0 + f64::from(round) * 100.0;
+                Shot {
+                    round,
+                    arm: "x".into(),
+                    against: "bare".into(),
+                    observed: medians(bare * 1.5),
+                    base: medians(bare - 50.0).midway(medians(bare + 50.0)),
+                }
             })
             .collect();
         let costs = summarise(&shots, &["bare", "x"]);
-        let ratio = costs[1].pread_ratio.unwrap();
-        assert_eq!(
-            (ratio.value, ratio.low, ratio.high),
-            (1.5, Some(1.5), Some(1.5))
-        );
-        assert!((costs[0].pread_ratio.unwrap().value - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn an_arm_without_its_partner_has_no_ratio() {
-        let costs = summarise(&[shot(0, "x", 5.0)], &[]);
-        assert_eq!((costs[0].rounds, costs[0].pread_ratio), (0, None));
-        assert!(costs[0].pread_ns.is_some());
+        assert_eq!(costs.len(), 1);
+        let ratio = costs[0].pread_ratio.unwrap();
+        assert!((ratio.value - 1.5).abs() < 1e-12 && ratio.low.is_some() && ratio.high.is_some());
+        let added = costs[0].pread_added_ns.unwrap();
+        assert!((added.value - 450.0).abs() < 1e-9, "{added:?}");
     }
 }

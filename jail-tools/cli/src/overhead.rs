@@ -141,8 +141,7 @@ fn cost(c: &ArmCost, operation: &str) -> ObserverCost {
 
 /// Hidden: the measured process of the peers' comparison.
 pub(crate) fn victim(args: &args::Victim) -> anyhow::Result<Done> {
-    let (pread, getppid) =
-        runner::overhead::victim(&args.dir, args.cpu, args.seed).map_err(|e| anyhow!(e))?;
-    println!("{} {pread} {getppid}", peers::MARK);
+    let m = runner::overhead::victim(&args.dir, args.cpu, args.seed).map_err(|e| anyhow!(e))?;
+    println!("{} {} {}", peers::MARK, m.pread_p50_ns, m.getppid_p50_ns);
     Ok(Done::Well)
 }

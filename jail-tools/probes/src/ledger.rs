@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -26,9 +26,30 @@ pub struct Handles {
     pub register: RawFd,
 }
 
+/// The descriptors behind [`Handles`]: open as long as whoever loaded the probes keeps them.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) ledger: OwnedFd,
+    pub(crate) intent: OwnedFd,
+    pub(crate) register: OwnedFd,
+}
+
+impl Kept {
+    pub(crate) fn handles(&self) -> Handles {
+        Handles {
+            ledger: self.ledger.as_raw_fd(),
+            intent: self.intent.as_raw_fd(),
+            register: self.register.as_raw_fd(),
+        }
+    }
+}
+
 /// What the ledger page could not be used for.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// The descriptor of the program cannot be kept.
+    #[error("fcntl(F_DUPFD) of the BPF program register: {0}")]
+    Keep(#[source] io::Error),
     /// mmap of a map failed.
     #[error("mmap of the BPF map {map}: {source}")]
     Map {
@@ -107,22 +128,26 @@ impl Drop for Mapping {
 pub struct Page {
     ledger: Mapping,
     intent: Mapping,
-    register: RawFd,
+    /// The page's own, so that a thread can leave its slot whatever became of the loader.
+    register: OwnedFd,
 }
 
 impl Page {
     /// Maps the ledger in this process.
     ///
     /// # Errors
-    /// mmap fails.
+    /// mmap fails, or no descriptors are left.
     pub fn map(handles: Handles) -> Result<Arc<Self>, LedgerError> {
         let map = |map, fd, bytes, writable| {
             Mapping::new(fd, bytes, writable).map_err(|source| LedgerError::Map { map, source })
         };
+        // SAFETY: borrowed only while it is copied. Whoever hands out `Handles` keeps what they
+        // name open meanwhile: the loader, or the process that inherited them.
+        let register = unsafe { BorrowedFd::borrow_raw(handles.register) };
         Ok(Arc::new(Self {
             ledger: map("LEDGER", handles.ledger, size_of::<Slot>(), false)?,
             intent: map("INTENT", handles.intent, size_of::<Intent>(), true)?,
-            register: handles.register,
+            register: register.try_clone_to_owned().map_err(LedgerError::Keep)?,
         }))
     }
 
@@ -134,9 +159,7 @@ impl Page {
         if slot >= SLOTS {
             return Err(LedgerError::NoSlot { slot });
         }
-        // SAFETY: the descriptor was inherited and stays open as long as the process lives.
-        let program = unsafe { BorrowedFd::borrow_raw(self.register) };
-        register(program, u64::from(slot) + 1)
+        register(self.register.as_fd(), u64::from(slot) + 1)
             .map_err(|source| LedgerError::Register { slot, source })?;
         let index = slot as usize;
         // SAFETY: `index` is below SLOTS, so both stay within their mappings.
@@ -340,24 +363,21 @@ impl SlotReader {
 
 impl Drop for SlotReader {
     fn drop(&mut self) {
-        // SAFETY: as in `Page::take`.
-        let program = unsafe { BorrowedFd::borrow_raw(self.page.register) };
         // The thread leaves its slot. If it can't, the kernel frees the entry with the thread.
-        let _ = register(program, 0);
+        let _ = register(self.page.register.as_fd(), 0);
     }
 }
 
-/// The descriptors as they must be for a child to inherit them: without close-on-exec.
+/// A copy of a descriptor as it must be for a child to inherit it: without close-on-exec.
 ///
 /// # Errors
 /// fcntl fails (no descriptors left).
-pub fn inheritable(fd: BorrowedFd<'_>) -> io::Result<RawFd> {
-    // SAFETY: F_DUPFD makes a new descriptor of a live one; the caller keeps it open on purpose
-    // for as long as children are to inherit it.
+pub(crate) fn inheritable(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD makes a new descriptor of a live one and touches no memory.
     let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, 3) };
     if copy < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(copy)
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: just made, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

@@ -14,7 +14,7 @@ use record::manifest::{Armed, BpfObject};
 use crate::bracket::Drain;
 use crate::catalogue::{Group, PROGRAMS, missing_for};
 use crate::kernel_btf::{BtfError, KernelBtf};
-use crate::ledger::{Handles, inheritable};
+use crate::ledger::{Handles, Kept, inheritable};
 use crate::object_file::{ObjectFile, abi};
 use crate::offsets::Offsets;
 use crate::steal;
@@ -59,7 +59,7 @@ pub struct Probes {
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     armed: Vec<Armed>,
     blind: [Option<String>; PARTS],
-    handles: Handles,
+    kept: Kept,
     object: BpfObject,
 }
 
@@ -130,7 +130,7 @@ impl Probes {
                 blind,
             });
         }
-        let handles = handles(&ebpf).map_err(refused)?;
+        let kept = kept(&ebpf).map_err(refused)?;
         let object = BpfObject {
             origin: object.origin.clone(),
             crc32: crc32fast::hash(&object.bytes),
@@ -141,7 +141,7 @@ impl Probes {
             logger,
             armed,
             blind,
-            handles,
+            kept,
             object,
         })
     }
@@ -166,10 +166,10 @@ impl Probes {
             .any(|a| a.name == name && a.missing.is_none())
     }
 
-    /// Descriptors for a trial's child process.
+    /// Descriptors for a trial's child process, open as long as these probes are.
     #[must_use]
     pub fn handles(&self) -> Handles {
-        self.handles
+        self.kept.handles()
     }
 
     /// The object that was loaded.
@@ -361,7 +361,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn handles(ebpf: &Ebpf) -> Result<Handles, String> {
+fn kept(ebpf: &Ebpf) -> Result<Kept, String> {
     let map = |name: &str| match ebpf.map(name) {
         Some(Map::Array(data)) => {
             inheritable(data.fd().as_fd()).map_err(|e| format!("fcntl(F_DUPFD) of {name}: {e}"))
@@ -374,7 +374,7 @@ fn handles(ebpf: &Ebpf) -> Result<Handles, String> {
         })?,
         _ => return Err("the object has no program register".into()),
     };
-    Ok(Handles {
+    Ok(Kept {
         ledger: map("LEDGER")?,
         intent: map("INTENT")?,
         register,

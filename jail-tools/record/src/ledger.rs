@@ -40,7 +40,7 @@ pub const SOFTIRQ: usize = 9;
 pub const STEAL: usize = 10;
 /// Off-CPU time whose end was missed and healed.
 pub const GAP: usize = 11;
-/// Delivery and exit of interrupts, outside their tracepoints.
+/// Delivery and exit of timer interrupts, outside their tracepoints.
 pub const IRQ_EXIT: usize = 12;
 /// On the CPU while a block request of this thread was in flight.
 pub const INFLIGHT: usize = 13;
@@ -126,7 +126,7 @@ pub const CAUSES: [Cause; PARTS] = [
     cause(
         "ledger_irqexit_ns",
         "irq exit",
-        "inferred: interrupts' delivery and exit, outside their tracepoints",
+        "inferred: timer interrupts' delivery and exit, outside their tracepoints",
     ),
     cause(
         "ledger_inflight_ns",

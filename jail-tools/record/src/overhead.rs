@@ -1,4 +1,4 @@
-//! What the observer costs, as measured: each arm once in each round.
+//! What the observer costs, as measured: each arm once in each round, between two bare goes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,26 @@ pub const BARE: &str = "bare";
 
 /// Name of the arm that the peers are compared with: the same code in a process of its own.
 pub const BARE_PROCESS: &str = "own process, bare";
+
+/// Medians of the two operations in one go, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Medians {
+    /// Of a warm 4 KiB pread.
+    pub pread_p50_ns: f64,
+    /// Of a getppid.
+    pub getppid_p50_ns: f64,
+}
+
+impl Medians {
+    /// Half-way between two.
+    #[must_use]
+    pub fn midway(self, other: Self) -> Self {
+        Self {
+            pread_p50_ns: f64::midpoint(self.pread_p50_ns, other.pread_p50_ns),
+            getppid_p50_ns: f64::midpoint(self.getppid_p50_ns, other.getppid_p50_ns),
+        }
+    }
+}
 
 /// One arm in one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,10 +37,11 @@ pub struct Shot {
     pub arm: String,
     /// The arm that it is compared with.
     pub against: String,
-    /// Median of a warm 4 KiB pread, ns.
-    pub pread_p50_ns: f64,
-    /// Median of a getppid, ns.
-    pub getppid_p50_ns: f64,
+    /// With the observer.
+    pub observed: Medians,
+    /// Without it, in the same round: half-way between just before and just after, so that a
+    /// steady drift cancels.
+    pub base: Medians,
 }
 
 /// An arm that could not be had.

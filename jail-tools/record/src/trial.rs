@@ -112,7 +112,8 @@ pub struct TrialRecord {
     pub losses: Losses,
     /// Models of the undisturbed operation.
     pub self_models: Vec<SelfModel>,
-    /// Inferred cost of one interrupt outside its tracepoints, ns, and the operations it rests on.
+    /// Inferred cost of one timer interrupt outside its tracepoints, ns, and the number of
+    /// interrupts that it rests on.
     pub irq_exit_ns: Option<(i64, u64)>,
     /// Steal of the measured CPUs over the trial by /proc/stat, ms (a tick is 10 ms).
     pub proc_stat_steal_ms: Option<u64>,

@@ -69,7 +69,7 @@ pub fn seen(diff: Option<&Diff>, sight: Option<&Sight>) -> Option<Seen> {
 
 /// Closes the ledgers of one thread's operations.
 ///
-/// `irq_exit_ns` is the inferred cost of one interrupt outside its tracepoints.
+/// `irq_exit_ns` is the inferred cost of one timer interrupt outside its tracepoints.
 #[must_use]
 pub fn close(
     who: Who,
@@ -124,7 +124,7 @@ fn measured(op: &RawOp, sight: Option<&Sight>, irq_exit_ns: Option<i64>) -> Caus
     causes.0[ledger::GAP] = causes.0[ledger::GAP].map(|gap| gap.min(window_ns));
     causes.0[IRQ_EXIT] = irq_exit_ns
         .filter(|_| sight.interrupts)
-        .map(|ns| ns * get(counter::INTERRUPTS).cast_signed());
+        .map(|ns| ns * get(counter::TIMERS).cast_signed());
     causes
 }
 

@@ -2,7 +2,7 @@
 //! clock and look at the same ledger.
 //!
 //! A long turn of it that no probe explains is the host's, or unseen: no experiment may call such
-//! time its own. A turn with exactly one interrupt tells what an interrupt costs outside its
+//! time its own. A turn with exactly one timer interrupt tells what that costs outside its
 //! tracepoints (delivery, exit).
 
 use probes::{Diff, counter};
@@ -21,7 +21,7 @@ pub struct Floor {
     pub unexplained: u64,
     /// Time spun, ns.
     pub spun_ns: u64,
-    /// For each turn with exactly one interrupt and nothing else: its time outside the
+    /// For each turn with exactly one timer interrupt and nothing else: its time outside the
     /// tracepoints, net of an ordinary turn, ns.
     pub irq_exit_ns: Vec<i64>,
 }
@@ -56,10 +56,11 @@ impl Floor {
     }
 }
 
-/// Time of a turn with exactly one interrupt that stands in no tracepoint, ns.
+/// Time of a turn with exactly one timer interrupt that stands in no tracepoint, ns.
 fn outside(diff: &Diff, extra_ns: i64) -> Option<i64> {
     let get = |i| diff.get(i);
     let alone = get(counter::INTERRUPTS) == 1
+        && get(counter::TIMERS) == 1
         && get(counter::SWITCHES_INVOLUNTARY) == 0
         && get(counter::SWITCHES_VOLUNTARY) == 0
         && get(counter::GAPS) == 0;

@@ -13,7 +13,7 @@ use probes::{Options, Page, Probes};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
-use record::overhead::{BARE, Measurement, Shot, Unavailable};
+use record::overhead::{BARE, Measurement, Medians, Shot, Unavailable};
 use serde::Serialize;
 
 use crate::lens::Lens;
@@ -99,20 +99,23 @@ pub fn measure(
                         if m.unavailable.iter().any(|u| u.arm == arm.name()) {
                             continue;
                         }
-                        match shot(arm, object, &mut target) {
-                            Ok((pread_p50_ns, getppid_p50_ns)) => {
-                                m.shots.push(Shot {
-                                    round,
+                        let before = target.bare();
+                        let observed = shot(arm, object, &mut target);
+                        let after = target.bare();
+                        match (before, observed, after) {
+                            (Ok(before), Ok(observed), Ok(after)) => m.shots.push(Shot {
+                                round,
+                                arm: arm.name().into(),
+                                against: BARE.into(),
+                                observed,
+                                base: before.midway(after),
+                            }),
+                            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
+                                m.unavailable.push(Unavailable {
                                     arm: arm.name().into(),
-                                    against: BARE.into(),
-                                    pread_p50_ns,
-                                    getppid_p50_ns,
+                                    why,
                                 });
                             }
-                            Err(why) => m.unavailable.push(Unavailable {
-                                arm: arm.name().into(),
-                                why,
-                            }),
                         }
                     }
                     progress(round + 1);
@@ -125,7 +128,7 @@ pub fn measure(
 }
 
 /// Arms, measures, disarms.
-fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f64, f64), String> {
+fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<Medians, String> {
     let load = |bracket| {
         let object = object.ok_or("no BPF object")?;
         Probes::load(
@@ -138,12 +141,12 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f
         .map_err(|e| e.to_string())
     };
     match arm {
-        Arm::Bare => target.measure(&mut Lens::new(None)),
+        Arm::Bare => target.bare(),
         Arm::Counters => {
             let tracefs = Tracefs::open().ok();
             let table = counters::table(CpuId::of_this_machine().as_ref());
             let _counters = ThreadCounters::open(&table, tracefs.as_ref());
-            target.measure(&mut Lens::new(None))
+            target.bare()
         }
         Arm::LedgerArmed | Arm::LedgerRead => {
             let probes = load(None)?;
@@ -152,7 +155,7 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f
             if arm == Arm::LedgerRead {
                 target.measure(&mut Lens::new(Some(slot)))
             } else {
-                target.measure(&mut Lens::new(None))
+                target.bare()
             }
         }
         Arm::Bracket => {
@@ -160,7 +163,7 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f
             let page = Page::map(probes.handles()).map_err(|e| e.to_string())?;
             let _slot = page.take(0).map_err(|e| e.to_string())?;
             let drain = probes.drain()?;
-            let result = target.measure(&mut Lens::new(None));
+            let result = target.bare();
             let (records, _) = drain.finish();
             if records.is_empty() {
                 Err("the bracket recorded nothing".into())
@@ -175,8 +178,8 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<(f
 ///
 /// # Errors
 /// As [`measure`].
-pub fn victim(dir: &Path, cpu: u32, seed: u64) -> Result<(f64, f64), String> {
+pub fn victim(dir: &Path, cpu: u32, seed: u64) -> Result<Medians, String> {
     host::pin(cpu).map_err(|e| e.to_string())?;
     let mut target = Target::new(dir, seed).map_err(|e| e.to_string())?;
-    target.measure(&mut Lens::new(None))
+    target.bare()
 }

@@ -131,7 +131,7 @@ fn expectations() -> Vec<Expectation> {
 pub(super) fn budget(pace: Pace) -> (u32, Budget) {
     let (rounds, warm, cold, sequential) = match pace {
         Pace::Quick => (3, 4_000, 250, 4_000),
-        Pace::Full => (10, 12_000, 800, 8_000),
+        Pace::Full => (15, 12_000, 800, 8_000),
     };
     let ops = BTreeMap::from([
         ("warm".to_owned(), warm),

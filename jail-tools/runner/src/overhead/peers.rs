@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use record::overhead::{BARE_PROCESS, Measurement, Shot, Unavailable};
+use record::overhead::{BARE_PROCESS, Measurement, Medians, Shot, Unavailable};
 
 /// Marks the victim's line among a tool's own output.
 pub const MARK: &str = "victim-medians-ns";
@@ -24,14 +24,15 @@ struct Peer {
 const BPFTRACE: &str = "tracepoint:syscalls:sys_enter_pread64 { @start[tid] = nsecs; } \
     tracepoint:syscalls:sys_exit_pread64 /@start[tid]/ { @ns = hist(nsecs - @start[tid]); delete(@start[tid]); }";
 
-const PEERS: [Peer; 4] = [
-    Peer {
-        name: BARE_PROCESS,
-        program: "",
-        args: &[],
-        one_word: false,
-        tracefs: false,
-    },
+const ALONE: Peer = Peer {
+    name: BARE_PROCESS,
+    program: "",
+    args: &[],
+    one_word: false,
+    tracefs: false,
+};
+
+const PEERS: [Peer; 3] = [
     Peer {
         name: "bpftrace histogram",
         program: "bpftrace",
@@ -79,26 +80,27 @@ pub fn measure(m: &mut Measurement, dir: &Path, cpu: u32, rounds: u32) {
             if m.unavailable.iter().any(|u| u.arm == peer.name) {
                 continue;
             }
-            match one(peer, &victim(round)) {
-                Ok((pread_p50_ns, getppid_p50_ns)) => {
-                    m.shots.push(Shot {
-                        round,
+            let alone = || one(&ALONE, &victim(round));
+            match (alone(), one(peer, &victim(round)), alone()) {
+                (Ok(before), Ok(observed), Ok(after)) => m.shots.push(Shot {
+                    round,
+                    arm: peer.name.into(),
+                    against: BARE_PROCESS.into(),
+                    observed,
+                    base: before.midway(after),
+                }),
+                (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
+                    m.unavailable.push(Unavailable {
                         arm: peer.name.into(),
-                        against: BARE_PROCESS.into(),
-                        pread_p50_ns,
-                        getppid_p50_ns,
+                        why,
                     });
                 }
-                Err(why) => m.unavailable.push(Unavailable {
-                    arm: peer.name.into(),
-                    why,
-                }),
             }
         }
     }
 }
 
-fn one(peer: &Peer, victim: &[String]) -> Result<(f64, f64), String> {
+fn one(peer: &Peer, victim: &[String]) -> Result<Medians, String> {
     let mut words: Vec<String> = Vec::new();
     if peer.tracefs {
         let script = "mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; \
@@ -148,10 +150,13 @@ fn one(peer: &Peer, victim: &[String]) -> Result<(f64, f64), String> {
     })
 }
 
-fn parse(text: &str) -> Option<(f64, f64)> {
+fn parse(text: &str) -> Option<Medians> {
     let line = text.lines().find_map(|l| l.strip_prefix(MARK))?;
     let mut numbers = line.split_whitespace().map(str::parse::<f64>);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    Some(Medians {
+        pread_p50_ns: numbers.next()?.ok()?,
+        getppid_p50_ns: numbers.next()?.ok()?,
+    })
 }
 
 fn installed(program: &str) -> Option<PathBuf> {
@@ -167,10 +172,12 @@ mod tests {
 
     #[test]
     fn the_victims_line_is_found_among_a_tools_own() {
-        assert_eq!(
-            parse("Attaching 2 probes...\nvictim-medians-ns 700.0 210.5\n\n@ns:\n"),
-            Some((700.0, 210.5))
-        );
+        let found = parse("Attaching 2 probes...\nvictim-medians-ns 700.0 210.5\n\n@ns:\n");
+        let wanted = Medians {
+            pread_p50_ns: 700.0,
+            getppid_p50_ns: 210.5,
+        };
+        assert_eq!(found, Some(wanted));
         assert_eq!(parse("nothing"), None);
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use experiments::subject::Provision;
 use experiments::{Announce, ExperimentError, Found, Outcome, Report, Seen, Worker};
 use record::Class;
+use record::overhead::Medians;
 
 use crate::clock::now_ns;
 use crate::lens::Lens;
@@ -47,8 +48,13 @@ impl Target {
         })
     }
 
-    /// Medians of a read and of a getppid, ns.
-    pub(super) fn measure(&mut self, lens: &mut Lens) -> Result<(f64, f64), String> {
+    /// With nothing read around the operation.
+    pub(super) fn bare(&mut self) -> Result<Medians, String> {
+        self.measure(&mut Lens::new(None))
+    }
+
+    /// Medians of a read and of a getppid, through this lens.
+    pub(super) fn measure(&mut self, lens: &mut Lens) -> Result<Medians, String> {
         let mut reads = Vec::with_capacity(READS as usize);
         // The first quarter only warms what arming has cooled.
         for op in 0..READS + READS / 4 {
@@ -69,7 +75,10 @@ impl Target {
         }
         let getppid = (0..BATCHES).map(|_| batch_ns()).collect();
         match (median(reads), median(getppid)) {
-            (Some(read), Some(getppid)) => Ok((read as f64, getppid as f64 / f64::from(BATCH))),
+            (Some(read), Some(getppid)) => Ok(Medians {
+                pread_p50_ns: read as f64,
+                getppid_p50_ns: getppid as f64 / f64::from(BATCH),
+            }),
             _ => Err("nothing was measured".into()),
         }
     }
