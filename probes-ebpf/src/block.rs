@@ -69,6 +69,18 @@ fn started(request: *const u8) {
     let Some((number, slot)) = current_slot() else {
         return;
     };
+    if let Some(stale) = REQUESTS.get_ptr(request as u64) {
+        // A request that starts cannot be in flight: its last completion was not seen. (On some
+        // guests a program is, for a while, not run for a tracepoint that fires.)
+        // SAFETY: nobody else removes the entry: the completion that would have is past.
+        let owner = unsafe { (*stale).slot_plus_1 };
+        count_loss(loss::COMPLETION);
+        if owner == number {
+            slot.remote.lost += 1;
+        } else if let Some(other) = by_number(owner) {
+            other.remote.lost += 1;
+        }
+    }
     let now_ns = now_ns();
     if !in_flight(slot) {
         // What the last flight left (it completed on another CPU, and nothing has happened here

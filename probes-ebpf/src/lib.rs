@@ -79,6 +79,22 @@ pub mod counter {
     /// First and one past the last of the counters that hold net time other than
     /// [`INFLIGHT_NS`]: together they are what the rest of an interval is net of.
     pub const TIMES: core::ops::Range<usize> = DEVICE_NS..GAP_NS + 1;
+
+    /// What a flight is net of: all of [`TIMES`] but steal, which arrives up to a tick late and
+    /// would then eat the flight of another operation.
+    // A BPF-to-BPF call would lose the verifier's knowledge of the pointer.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    #[must_use]
+    pub fn flight_times_ns(counters: &[u64; super::COUNTERS]) -> u64 {
+        let mut sum = 0;
+        for index in TIMES {
+            if index != STEAL_NS {
+                sum += counters[index];
+            }
+        }
+        sum
+    }
 }
 
 /// One measured thread's page of the ledger.
@@ -132,8 +148,11 @@ pub struct SlotRemote {
     pub completed_late: u64,
     /// Issue to completion of those, summed, ns.
     pub completed_late_ns: u64,
+    /// Requests whose completion never reached a probe: found when the kernel used the same
+    /// `struct request` again.
+    pub lost: u64,
     /// Explicit padding.
-    pub reserved: [u64; 9],
+    pub reserved: [u64; 8],
 }
 
 /// What the measured thread announces before each operation: the only words that user space
@@ -161,10 +180,12 @@ pub mod loss {
     pub const REQUEST: usize = 2;
     /// Bracketed calls that were recorded, to balance the books.
     pub const RECORDED: usize = 3;
+    /// Block requests whose completion never reached a probe.
+    pub const COMPLETION: usize = 4;
 }
 
 /// Words in the losses map.
-pub const LOSSES: usize = 4;
+pub const LOSSES: usize = 8;
 
 /// Bytes of the bracketing mode's ring (a power of two and a multiple of the page size).
 /// At 1.7 M records/s a ring of 16 MiB drained every few ms lost nothing.

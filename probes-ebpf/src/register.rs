@@ -46,6 +46,7 @@ pub fn register(ctx: RawTracePointContext) -> i32 {
         slot.remote.completed_at_ns = 0;
         slot.remote.completed_late = 0;
         slot.remote.completed_late_ns = 0;
+        slot.remote.lost = 0;
         task.slot_plus_1 = slot_plus_1;
     }
     info!(&ctx, "slot {} registered", slot_plus_1);

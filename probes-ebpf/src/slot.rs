@@ -63,20 +63,11 @@ pub(crate) fn current_slot() -> Option<(u64, &'static mut Slot)> {
     Some((number, slot))
 }
 
-/// Sum of the slot's time counters, ns.
-#[inline(always)]
-fn times_ns(slot: &Slot) -> u64 {
-    let mut sum = 0;
-    for index in counter::TIMES {
-        sum += slot.counters[index];
-    }
-    sum
-}
-
 /// Is a block request of the thread's own in flight?
 #[inline(always)]
 pub(crate) fn in_flight(slot: &Slot) -> bool {
-    slot.counters[counter::REQUESTS] > slot.remote.completed + slot.remote.completed_late
+    slot.counters[counter::REQUESTS]
+        > slot.remote.completed + slot.remote.completed_late + slot.remote.lost
 }
 
 /// From now on the thread is on the CPU with a request in flight.
@@ -84,7 +75,7 @@ pub(crate) fn in_flight(slot: &Slot) -> bool {
 pub(crate) fn flight_begins(slot: &mut Slot, now_ns: u64) {
     if slot.state.flight_since_ns == 0 {
         slot.state.flight_since_ns = now_ns;
-        slot.state.flight_times_ns = times_ns(slot);
+        slot.state.flight_times_ns = counter::flight_times_ns(&slot.counters);
     }
 }
 
@@ -105,7 +96,7 @@ pub(crate) fn flight_ends(slot: &mut Slot, at_ns: u64) {
     } else {
         at_ns.min(slot.remote.completed_at_ns)
     };
-    let other_ns = times_ns(slot) - slot.state.flight_times_ns;
+    let other_ns = counter::flight_times_ns(&slot.counters) - slot.state.flight_times_ns;
     slot.counters[counter::INFLIGHT_NS] += end_ns.saturating_sub(since_ns).saturating_sub(other_ns);
     slot.state.flight_since_ns = 0;
     slot.counters[counter::SEQUENCE] += 1;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use record::ledger::STEAL;
+use record::manifest::Armed;
 use record::trial::Losses;
 use record::{Manifest, Sample, TrialStatus};
 
@@ -304,20 +305,21 @@ fn machine(manifest: &Manifest, found: &mut Vec<Warning>) {
             .iter()
             .map(|item| Warning::Degraded { item: item.clone() }),
     );
-    let mut absent: BTreeMap<(&str, Option<&str>), Vec<String>> = BTreeMap::new();
+    // One line for each reason: a machine without a PMU lacks a dozen events for the same one.
+    let mut absent: BTreeMap<&str, Vec<&Armed>> = BTreeMap::new();
     for armed in manifest.probes.iter().chain(&manifest.counters) {
         if let Some(why) = &armed.missing {
-            absent
-                .entry((why, armed.blind.as_deref()))
-                .or_default()
-                .push(armed.name.clone());
+            absent.entry(why).or_default().push(armed);
         }
     }
-    for ((why, blind), names) in absent {
+    for (why, armed) in absent {
         found.push(Warning::NotArmed {
-            names,
+            names: armed.iter().map(|a| a.name.clone()).collect(),
             why: why.into(),
-            blind: blind.map(Into::into),
+            blind: match armed[..] {
+                [one] => one.blind.clone(),
+                _ => None,
+            },
         });
     }
     for change in &manifest.host_changes {

@@ -106,6 +106,9 @@ pub(crate) struct Run {
     /// Do not open perf counters
     #[arg(long)]
     pub(crate) no_counters: bool,
+    /// Read the counters every so many milliseconds from another thread; 0: start and end only
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=60_000))]
+    pub(crate) series_ms: u32,
     /// Do not measure the observer's cost at the start
     #[arg(long)]
     pub(crate) no_overhead: bool,

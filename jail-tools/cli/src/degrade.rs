@@ -2,7 +2,7 @@
 
 use probes::object_file::ObjectFile;
 use probes::{Options, Probes};
-use record::ledger::{CAUSES, HARDIRQ, IPI, TIMER};
+use record::ledger::CAUSES;
 use runner::wire::Sight;
 
 /// Probes that were loaded, or the named degradation.
@@ -30,19 +30,10 @@ impl Eyes {
 
     /// What they see, if anything.
     pub(crate) fn sight(&self) -> Option<Sight> {
-        let Self::Open(probes) = self else {
-            return None;
-        };
-        let blind = probes.blind();
-        Some(Sight {
-            causes: std::array::from_fn(|i| blind[i].is_none()),
-            pages: probes.has("mm_filemap_add_to_page_cache"),
-            requests: probes.has("block_io_start") || probes.has("block_rq_issue"),
-            completions: probes.has("block_rq_complete"),
-            switches: probes.has("sched_switch"),
-            interrupts: [HARDIRQ, TIMER, IPI].iter().all(|c| blind[*c].is_none()),
-            faults: probes.has("page_fault_user") && probes.has("page_fault_kernel"),
-        })
+        match self {
+            Self::Open(probes) => Some(Sight::of(probes)),
+            Self::Closed(_) => None,
+        }
     }
 
     /// Named degradations: one line for each part of the ledger that can't be observed.

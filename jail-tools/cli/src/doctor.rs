@@ -1,7 +1,10 @@
 //! `jail-tools doctor`: the facts of this host, and what each means.
 
+use std::fmt::Write;
+
 use crate::args;
 use crate::exit::Done;
+use crate::output;
 
 /// Prints the facts and their meaning.
 pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
@@ -9,17 +12,23 @@ pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
     let doctor = host::doctor(&facts);
     if args.json {
         let json = serde_json::json!({ "facts": facts, "meaning": doctor.facts, "warnings": doctor.warnings });
-        println!("{}", serde_json::to_string_pretty(&json)?);
+        output::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(Done::Well);
     }
+    let mut text = String::new();
     for m in &doctor.facts {
         match (&m.value, &m.missing) {
-            (Some(value), _) => println!("{:<24} {value}", m.fact),
-            (None, why) => println!(
-                "{:<24} unavailable: {}",
-                m.fact,
-                why.as_deref().unwrap_or("no reason given")
-            ),
+            (Some(value), _) => {
+                let _ = writeln!(text, "{:<24} {value}", m.fact);
+            }
+            (None, why) => {
+                let _ = writeln!(
+                    text,
+                    "{:<24} unavailable: {}",
+                    m.fact,
+                    why.as_deref().unwrap_or("no reason given")
+                );
+            }
         }
         let meanings = [
             ("false-sharing", m.false_sharing),
@@ -27,15 +36,20 @@ pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
             ("syslat", m.syslat),
             ("procjail", m.procjail),
         ];
-        for (investigation, text) in meanings.iter().filter(|(_, text)| !text.is_empty()) {
-            println!("{:<24}   {investigation}: {text}", "");
+        for (investigation, it) in meanings.iter().filter(|(_, it)| !it.is_empty()) {
+            let _ = writeln!(text, "{:<24}   {investigation}: {it}", "");
         }
     }
     if !doctor.warnings.is_empty() {
-        println!("\nwhat harms a measurement here:");
+        let _ = writeln!(text, "\nwhat harms a measurement here:");
         for w in &doctor.warnings {
-            println!("  {}\n    why:  {}\n    next: {}", w.what, w.why, w.next);
+            let _ = writeln!(
+                text,
+                "  {}\n    why:  {}\n    next: {}",
+                w.what, w.why, w.next
+            );
         }
     }
+    output::print(&text)?;
     Ok(Done::Well)
 }

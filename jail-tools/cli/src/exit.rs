@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::output::note;
+
 /// How a verb that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
@@ -32,12 +34,37 @@ pub(crate) fn code(result: anyhow::Result<Done>) -> ExitCode {
         Ok(Done::Refuted) => ExitCode::from(3),
         Ok(Done::Interrupted) => ExitCode::from(130),
         Err(e) => {
-            eprintln!("jail-tools: {e:#}");
+            note(format_args!("jail-tools: {}", chain(&e)));
             ExitCode::from(if e.downcast_ref::<Usage>().is_some() {
                 2
             } else {
                 1
             })
         }
+    }
+}
+
+/// An error with its causes. Many say their cause themselves: then it is not said twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let inner = std::io::Error::other("full");
+        let outer = anyhow!(inner).context("write x: full").context("run");
+        assert_eq!(super::chain(&outer), "run: write x: full");
+        let silent = Err::<(), _>(anyhow!("full")).context("write x");
+        assert_eq!(super::chain(&silent.unwrap_err()), "write x: full");
     }
 }

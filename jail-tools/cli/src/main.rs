@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod list;
 mod object;
+mod output;
 mod overhead;
 mod progress;
 mod reporting;

@@ -1,6 +1,8 @@
 //! `jail-tools overhead`, and its short form for every run's manifest.
 
+use std::fmt::Write;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use analysis::overhead::{ArmCost, summarise};
 use anyhow::anyhow;
@@ -12,6 +14,7 @@ use runner::overhead::{Arm, measure, peers};
 
 use crate::args;
 use crate::exit::{Done, Usage};
+use crate::output;
 
 /// Rounds of the short form: six are the fewest that bound a median on both sides (binomial).
 const SHORT_ROUNDS: u32 = 6;
@@ -31,7 +34,7 @@ pub(crate) fn overhead(args: &args::Overhead) -> anyhow::Result<Done> {
     let object = crate::object::find();
     let said = |round: u32| {
         if round.is_multiple_of(10) {
-            eprintln!("{round}/{} rounds", args.rounds);
+            output::note(format_args!("{round}/{} rounds", args.rounds));
         }
     };
     let mut m = measure(
@@ -40,6 +43,7 @@ pub(crate) fn overhead(args: &args::Overhead) -> anyhow::Result<Done> {
         cpu,
         args.rounds,
         args.seed,
+        &AtomicBool::new(false),
         &said,
     )?;
     if args.peers > 0 {
@@ -49,18 +53,22 @@ pub(crate) fn overhead(args: &args::Overhead) -> anyhow::Result<Done> {
     let costs = summarise(&m.shots, &order);
     if args.json {
         let json = serde_json::json!({ "cpu": cpu, "costs": costs, "measurement": m });
-        println!("{}", serde_json::to_string_pretty(&json)?);
+        output::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(Done::Well);
     }
-    println!(
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
         "warm 4 KiB pread and getppid on CPU {cpu}: median over rounds [95 % interval]; ratios paired within rounds"
     );
-    println!(
+    let _ = writeln!(
+        text,
         "{:<26} {:>6}  {:<24} {:<22} {:<22} {:<22}",
         "observer", "rounds", "pread ns", "ratio", "getppid ns", "ratio"
     );
     for c in &costs {
-        println!(
+        let _ = writeln!(
+            text,
             "{:<26} {:>6}  {:<24} {:<22} {:<22} {:<22}",
             c.arm,
             c.rounds,
@@ -71,8 +79,9 @@ pub(crate) fn overhead(args: &args::Overhead) -> anyhow::Result<Done> {
         );
     }
     for u in &m.unavailable {
-        println!("{:<26} unavailable: {}", u.arm, u.why);
+        let _ = writeln!(text, "{:<26} unavailable: {}", u.arm, u.why);
     }
+    output::print(&text)?;
     Ok(Done::Well)
 }
 
@@ -89,14 +98,19 @@ fn show(e: Option<Estimate>, digits: usize) -> String {
 }
 
 /// The short form. What cannot be measured is said with its reason; it never stops a run.
-pub(crate) fn short(object: Option<&ObjectFile>, path: &Path, cpu: u32) -> Vec<ObserverCost> {
+pub(crate) fn short(
+    object: Option<&ObjectFile>,
+    path: &Path,
+    cpu: u32,
+    stop: &AtomicBool,
+) -> Vec<ObserverCost> {
     let dir = if path.is_dir() {
         path
     } else {
         path.parent().unwrap_or(Path::new("."))
     };
     let operation = "warm 4 KiB pread";
-    let m = match measure(object, dir, cpu, SHORT_ROUNDS, 1, &|_| {}) {
+    let m = match measure(object, dir, cpu, SHORT_ROUNDS, 1, stop, &|_| {}) {
         Ok(m) => m,
         Err(e) => {
             let p50_ns = Graded::unavailable(e.to_string());

@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::note;
+
 /// Progress of a run.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -41,7 +43,7 @@ impl Progress {
                 bar.inc(1);
             }
             None if self.done.is_multiple_of(self.every) => {
-                eprintln!("{}/{} trials", self.done, self.total);
+                note(format_args!("{}/{} trials", self.done, self.total));
             }
             None => {}
         }
@@ -50,8 +52,8 @@ impl Progress {
     /// A line that must be seen now.
     pub(crate) fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| note(format_args!("{line}"))),
+            None => note(format_args!("{line}")),
         }
     }
 

@@ -1,8 +1,7 @@
 //! `jail-tools report` and `jail-tools export`.
 
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal};
 
-use anyhow::Context;
 use record::RunDir;
 use report::Report;
 use report::export::ExportError;
@@ -10,6 +9,7 @@ use report::terminal::Style;
 
 use crate::args;
 use crate::exit::{Done, Usage};
+use crate::output;
 
 /// Reports on a recorded run, wherever it was recorded.
 pub(crate) fn report(args: &args::Report) -> anyhow::Result<Done> {
@@ -19,19 +19,14 @@ pub(crate) fn report(args: &args::Report) -> anyhow::Result<Done> {
     Ok(done(&report, args.check))
 }
 
-/// Prints a report; a reader that has gone away is no error.
+/// Prints a report.
 pub(crate) fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     let text = if json {
         report::json::render(report)?
     } else {
         report::terminal::render(report, style())
     };
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(e).context("write to standard output")
-        }
-        _ => Ok(()),
-    }
+    output::print(&text)
 }
 
 /// Colour only on a terminal, and as wide as it is (`COLUMNS`), within what can be read.

@@ -18,6 +18,7 @@ use runner::{Finished, Rig, run_plan};
 use crate::args;
 use crate::degrade::Eyes;
 use crate::exit::Done;
+use crate::output::note;
 use crate::progress::Progress;
 use crate::{overhead, reporting};
 use host_side::HostSide;
@@ -26,7 +27,7 @@ use host_side::HostSide;
 pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
     if args.bpf_log {
         env_logger::Builder::new()
-            .filter_level(log::LevelFilter::Debug)
+            .filter_level(log::LevelFilter::Info)
             .init();
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -38,14 +39,17 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
     let facts = host::observe(Some(&subject_dir));
     let decision = host_side::decide(&facts, args)?;
     let seed = args.seed.unwrap_or_else(planning::entropy);
-    let mut plans = planning::plans(&entries, args, &decision, seed)?;
+    let plans = planning::plans(&entries, args, &decision, seed)?;
     let provision = planning::provision(&plans, args, &subject_dir, seed)?;
 
     // From here on things are made: the run directory first, so that nothing is changed on the
     // host if nothing can be recorded.
     let run = new_run(args)?;
-    let mut host_side = HostSide::apply(&decision)?;
-    for plan in &mut plans {
+    // Killed from here on, it is a run that reports: as one that never came to a trial.
+    let mut manifest = manifest(facts, plans, &decision);
+    run.write_manifest(&manifest)?;
+    let mut host_side = HostSide::apply(&decision).inspect_err(|_| discard(&run))?;
+    for plan in &mut manifest.plans {
         plan.conditions.cgroup = host_side.join_dir();
     }
     let object = crate::object::find();
@@ -56,6 +60,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             object.as_ref().ok(),
             &subject_dir,
             decision.measured_cpus[0],
+            &stop,
         )
     };
     let mut eyes = if args.no_probes {
@@ -69,8 +74,8 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             },
         )
     };
-    let mut manifest = manifest(facts, plans, &decision, &host_side, &eyes);
     manifest.observer = observer;
+    describe(&mut manifest, &host_side, &eyes);
     run.write_manifest(&manifest)?;
     announce(&run, &manifest, provision.as_ref());
 
@@ -80,6 +85,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             Eyes::Closed(_) => None,
         },
         counters: !args.no_counters,
+        series_ms: args.series_ms,
         housekeeping: decision.housekeeping_cpus.clone(),
         subject: provision.as_ref().map(Provision::subject),
     };
@@ -111,21 +117,8 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
     conclude(&run, end, args)
 }
 
-/// The manifest as it stands before the first trial.
-fn manifest(
-    host: HostFacts,
-    plans: Vec<Plan>,
-    decision: &host::Decision,
-    host_side: &HostSide,
-    eyes: &Eyes,
-) -> Manifest {
-    let (bpf_object, probes) = match eyes {
-        Eyes::Open(p) => (Some(p.object().clone()), p.armed().to_vec()),
-        Eyes::Closed(_) => (None, Vec::new()),
-    };
-    let mut degraded = decision.degraded.clone();
-    degraded.extend(eyes.degraded());
-    degraded.extend(host_side.degraded());
+/// The manifest as it stands before anything is done to the host.
+fn manifest(host: HostFacts, plans: Vec<Plan>, decision: &host::Decision) -> Manifest {
     Manifest {
         format_version: FORMAT_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").into(),
@@ -133,39 +126,62 @@ fn manifest(
         started_at_ns: runner::clock::realtime_ns(),
         plans,
         host,
-        host_changes: host_side.changes(),
-        idle_policy: host_side.idle_policy(),
+        host_changes: Vec::new(),
+        idle_policy: "not settled yet".into(),
         oracle: experiments::syslat::OracleKind::of_this_kernel()
             .name()
             .into(),
-        bpf_object,
-        probes,
+        bpf_object: None,
+        probes: Vec::new(),
         counters: Vec::new(),
-        degraded,
+        degraded: decision.degraded.clone(),
         observer: Vec::new(),
         end: None,
     }
 }
 
+/// Adds what became of the host and of the probes: as it stands before the first trial.
+fn describe(manifest: &mut Manifest, host_side: &HostSide, eyes: &Eyes) {
+    if let Eyes::Open(p) = eyes {
+        manifest.bpf_object = Some(p.object().clone());
+        manifest.probes = p.armed().to_vec();
+    }
+    manifest.host_changes = host_side.changes();
+    manifest.idle_policy = host_side.idle_policy();
+    manifest.degraded.extend(eyes.degraded());
+    manifest.degraded.extend(host_side.degraded());
+}
+
+/// Removes a run that was refused before it began: it holds nothing but the wish.
+fn discard(run: &RunDir) {
+    // The error that led here is the one to show.
+    let _ = std::fs::remove_dir_all(run.path());
+}
+
 fn new_run(args: &args::Run) -> anyhow::Result<RunDir> {
     let utc = planning::utc(runner::clock::realtime_ns());
     let id = format!("{:04x}", planning::entropy() & 0xffff);
-    RunDir::create(&args.out, &utc, &id).context("the run directory could not be made")
+    RunDir::create(&args.out, &utc, &id).with_context(|| {
+        format!(
+            "--out {}: the run directory could not be made",
+            args.out.display()
+        )
+    })
 }
 
 fn announce(run: &RunDir, manifest: &Manifest, provision: Option<&Provision>) {
-    eprintln!("run {}", run.path().display());
+    note(format_args!("run {}", run.path().display()));
     if let Some(object) = &manifest.bpf_object {
-        eprintln!(
+        note(format_args!(
             "BPF object: {} (ABI {}, crc {:08x})",
             object.origin, object.abi, object.crc32
-        );
+        ));
     }
     if let Some(provision) = provision {
-        eprintln!("file under test: {}", provision.origin());
+        note(format_args!("file under test: {}", provision.origin()));
     }
     for line in &manifest.degraded {
-        eprintln!("degraded: {line}");
+        note(format_args!("degraded: {line}"));
     }
 }
 
@@ -231,10 +247,10 @@ fn conclude(run: &RunDir, end: RunEnd, args: &args::Run) -> anyhow::Result<Done>
     run.write_verdict(&report.analysis.verdict())?;
     reporting::print(&report, args.json)?;
     if std::io::stderr().is_terminal() {
-        eprintln!(
+        note(format_args!(
             "kept in {}; `jail-tools report` shows it again",
             run.path().display()
-        );
+        ));
     }
     if end == RunEnd::Interrupted {
         return Ok(Done::Interrupted);

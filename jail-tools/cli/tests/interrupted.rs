@@ -87,11 +87,18 @@ fn needs_root_sigint_in_the_middle_puts_the_host_back() {
     fs::create_dir(story.path("dir")).unwrap();
     let before = HostState::now();
     let mut tool = story.tool();
-    tool.args(["run", "syslat", "--quick", "--no-overhead", "--idle", "poll"])
-        .args(["--isolate", "--isolate-within", &cpuset.name()])
-        .args(["--out", "out", "--dir", "dir"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    tool.args([
+        "run",
+        "syslat",
+        "--quick",
+        "--no-overhead",
+        "--idle",
+        "poll",
+    ])
+    .args(["--isolate", "--isolate-within", &cpuset.name()])
+    .args(["--out", "out", "--dir", "dir"])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped());
     let tool = tool.spawn().unwrap();
     let pid = Pid::from_raw(tool.id().cast_signed());
     wait_until("some trials are finished", || finished(&story) >= FINISHED);

@@ -6,18 +6,19 @@
 mod common;
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use common::host_state::{BpfObjects, Cpuset, HostState};
+use common::processes::{Process, wait_until};
 use common::{Said, Story, names, no_root, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use record::{RunDir, TrialRecord};
 
-const INSTANTS: u64 = 20;
 /// The last instant at which it is killed: in a quick run's middle.
 const LAST_MS: u64 = 3_000;
 
@@ -27,24 +28,46 @@ fn needs_root_sigkill_at_any_instant_leaves_no_trace_and_a_run_that_reports() {
     if let Some(why) = no_root() {
         return skip(test, &why);
     }
-    let cpuset = Cpuset::make("killed").inspect_err(|why| {
-        skip(&format!("{test} (with --isolate)"), why);
-    });
-    let cpuset = cpuset.ok();
-    let (mut reported, mut bpf_objects) = (0, 0);
-    for number in 0..INSTANTS {
+    killed_at(0..20, None);
+}
+
+#[test]
+fn needs_root_sigkill_behind_a_shield_takes_the_shield_down() {
+    let test = "needs_root_sigkill_behind_a_shield_takes_the_shield_down";
+    if let Some(why) = no_root() {
+        return skip(test, &why);
+    }
+    match Cpuset::make("killed") {
+        Ok(cpuset) => killed_at(20..30, Some(&cpuset)),
+        Err(why) => skip(test, &why),
+    }
+}
+
+fn killed_at(instants: Range<u64>, cpuset: Option<&Cpuset>) {
+    let mut reached = Reached::default();
+    for number in instants {
         let delay = Duration::from_millis(instant_ms(number));
-        println!("instant {number}: after {delay:?}");
         let story = Story::begin();
-        let scene = Scene::set(&story, cpuset.as_ref());
-        bpf_objects += scene.kill(number, delay);
-        reported += u32::from(scene.what_was_recorded_reports());
+        let scene = Scene::set(&story, cpuset);
+        scene.kill(number, delay, &mut reached);
+        reached.reports += u32::from(scene.what_was_recorded_reports());
     }
-    // The instants reach from before the first file to the middle of the trials.
-    assert!(reported > 0, "at no instant was there a run to report");
-    if common::no_bpf().is_none() {
-        assert!(bpf_objects > 0, "at no instant were the probes loaded");
-    }
+    println!("{reached:?}");
+    // Else nothing of this was a test: the instants have to reach everything that is put back.
+    assert!(reached.reports > 0 && reached.polling > 0);
+    assert!(reached.trials > 0, "no trial's process had to be ended");
+    assert!(reached.isolated > 0 || cpuset.is_none());
+    assert!(reached.bpf_objects > 0 || common::no_bpf().is_some());
+}
+
+/// What was there when the tool was killed, over all instants.
+#[derive(Debug, Default)]
+struct Reached {
+    reports: u32,
+    polling: u32,
+    isolated: u32,
+    trials: u32,
+    bpf_objects: usize,
 }
 
 /// Random, but the same each time: splitmix64 of the instant's number.
@@ -53,6 +76,11 @@ fn instant_ms(number: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (z ^ (z >> 31)) % LAST_MS
+}
+
+/// On a slow machine the clock alone might never reach a trial.
+fn waits_for_a_trial(number: u64) -> bool {
+    number % 5 == 4
 }
 
 struct Scene<'a> {
@@ -71,8 +99,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Every second run polls, every second one isolates, and every third measures the
-    /// observer's cost first.
+    /// Every second run polls, and every third measures the observer's cost first.
     fn start(&self, number: u64) -> Child {
         let mut tool = self.story.tool();
         tool.args(["run", "syslat", "--quick", "--out", "out", "--dir", "dir"])
@@ -81,25 +108,40 @@ impl<'a> Scene<'a> {
         if number.is_multiple_of(2) {
             tool.args(["--idle", "poll"]);
         }
-        if !number.is_multiple_of(3) {
+        if !number.is_multiple_of(3) || waits_for_a_trial(number) {
             tool.arg("--no-overhead");
         }
-        if let Some(cpuset) = self.cpuset.filter(|_| number / 2 % 2 == 0) {
+        if let Some(cpuset) = self.cpuset {
             tool.args(["--isolate", "--isolate-within", &cpuset.name()]);
         }
         tool.spawn().unwrap()
     }
 
-    /// Runs, kills, and waits until the host is as before. Gives the number of BPF objects that
-    /// the tool had.
-    fn kill(&self, number: u64, delay: Duration) -> usize {
+    /// Runs, kills, and waits until the host is as before.
+    fn kill(&self, number: u64, delay: Duration, reached: &mut Reached) {
+        println!("instant {number}: after {delay:?}");
         let mut tool = self.start(number);
         let pid = Pid::from_raw(tool.id().cast_signed());
-        sleep(delay);
+        if waits_for_a_trial(number) {
+            wait_until("a trial measures", || self.measuring().is_some());
+        } else {
+            sleep(delay);
+        }
         // Stopped for a moment, so that what it holds is known exactly when it dies.
         kill(pid, Signal::SIGSTOP).unwrap();
         let bpf = BpfObjects::of(pid.as_raw());
-        assert_eq!(tool.try_wait().unwrap(), None, "it ended before it was killed");
+        reached.bpf_objects += bpf.count();
+        reached.polling += u32::from(HostState::now().is_polling());
+        reached.isolated += u32::from(self.cpuset.is_some_and(|c| !c.inside().is_empty()));
+        // A trial that stands still cannot come to its end by itself: it has to be ended.
+        if let Some(trial) = self.measuring() {
+            reached.trials += u32::from(kill(trial, Signal::SIGSTOP).is_ok());
+        }
+        assert_eq!(
+            tool.try_wait().unwrap(),
+            None,
+            "it ended before it was killed"
+        );
         // The process alone: whatever it started has to notice by itself.
         kill(pid, Signal::SIGKILL).unwrap();
         tool.wait().unwrap();
@@ -110,8 +152,21 @@ impl<'a> Scene<'a> {
         if let Some(cpuset) = self.cpuset {
             cpuset.wait_for_return();
         }
-        assert_eq!(names(&self.story.path("dir")), [""; 0], "the file under test");
-        bpf.count()
+        assert_eq!(
+            names(&self.story.path("dir")),
+            [""; 0],
+            "the file under test"
+        );
+    }
+
+    /// The trial whose measured thread is there: it has set up everything that it lives by.
+    fn measuring(&self) -> Option<Pid> {
+        let threads = |p: &Process| names(Path::new(&format!("/proc/{}/task", p.pid))).len();
+        self.story
+            .processes()
+            .into_iter()
+            .find(|p| p.verb == "trial" && threads(p) > 1)
+            .map(|p| Pid::from_raw(p.pid))
     }
 
     /// False: it was killed before there was anything to report, and `report` says so.
@@ -122,6 +177,7 @@ impl<'a> Scene<'a> {
             return false;
         };
         let report = Said::by(self.story.tool().arg("report").arg(path));
+        // Of the directory's first moment there is nothing to report.
         if !path.join("manifest.json").exists() {
             report.ended(1, &["no manifest.json", &path.display().to_string()]);
             return false;

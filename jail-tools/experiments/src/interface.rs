@@ -62,6 +62,8 @@ pub struct Setup<'a> {
     pub budget: &'a Budget,
     /// The file under test, if the experiment has one.
     pub subject: Option<Subject>,
+    /// CPUs of the measured threads, in their order: for placing helpers elsewhere.
+    pub cpus: &'a [u32],
 }
 
 /// The byte range that an operation will ask for; empty for operations without one.
@@ -140,6 +142,10 @@ pub trait Worker: Send {
 
     /// Classes an operation from what the probes saw of it. Pure.
     fn class(&self, seen: &Seen, found: &Found) -> Class;
+
+    /// Right after the last operation, before anything else is measured on the thread: let go
+    /// whoever waits for this worker. A worker that fails earlier must do so when it is dropped.
+    fn leave(&mut self) {}
 
     /// The end of the trial.
     fn finish(self) -> Report;

@@ -92,7 +92,6 @@ impl Provision {
     /// # Errors
     /// It is missing, unreadable, smaller than the plan needs, or on a memory filesystem.
     pub fn existing(path: &Path, bytes: u64) -> Result<Self, ExperimentError> {
-        refuse_memory(path)?;
         let call = |call| {
             move |source| ExperimentError::Call {
                 call,
@@ -109,6 +108,7 @@ impl Provision {
                 path.display()
             )));
         }
+        refuse_memory(path)?;
         if metadata.len() < bytes {
             return Err(ExperimentError::Plan(format!(
                 "{} has {} bytes, the plan reads {bytes}: choose a larger file, or --quick",
@@ -196,7 +196,7 @@ fn refuse_memory(path: &Path) -> Result<(), ExperimentError> {
     if MEMORY_FILESYSTEMS.contains(&stat.filesystem_type().0) {
         return Err(ExperimentError::Plan(format!(
             "{} is on tmpfs or ramfs, whose files live in the page cache itself: nothing there can be cold. \
-             Choose a directory on a disk with --dir",
+             Choose a directory on a disk with --dir, or a file on one with --file",
             path.display()
         )));
     }

@@ -10,9 +10,10 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use probes_ebpf::{COUNTERS, Intent, SLOTS, Slot, counter};
+use probes_ebpf::{Intent, SLOTS, Slot, counter};
 use serde::{Deserialize, Serialize};
 
+use crate::books::{Books, Diff, Snapshot};
 use crate::register::register;
 
 /// Descriptors that a trial's child process inherits. Valid in it under the same numbers.
@@ -173,64 +174,12 @@ impl Page {
             page: Arc::clone(self),
             words,
             intent,
-            last: Snapshot::default(),
-            given: None,
+            books: Books::default(),
             torn: 0,
         };
-        reader.load();
+        let now = reader.load();
+        reader.books.rebase(&now);
         Ok(reader)
-    }
-}
-
-/// All words of a slot that a reader needs, at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Snapshot {
-    counters: [u64; COUNTERS],
-    completed: u64,
-    completed_ns: u64,
-    completed_late: u64,
-    completed_at_ns: u64,
-    off_since_ns: u64,
-    flight_since_ns: u64,
-    flight_times_ns: u64,
-}
-
-impl Snapshot {
-    /// A flight that ended on another CPU while this thread went on: no program has booked it
-    /// yet, because none ran here since. Its moment, and what it will be booked as, ns.
-    fn unbooked_flight(&self) -> Option<(u64, u64)> {
-        let landed = self.counters[counter::REQUESTS] <= self.completed + self.completed_late;
-        if self.flight_since_ns == 0 || !landed {
-            return None;
-        }
-        let times_ns: u64 = self.counters[counter::TIMES].iter().sum();
-        let flown_ns = self.completed_at_ns.saturating_sub(self.flight_since_ns);
-        Some((
-            self.flight_since_ns,
-            flown_ns.saturating_sub(times_ns - self.flight_times_ns),
-        ))
-    }
-}
-
-/// What a slot's words grew by during one operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Diff {
-    /// By [`counter`].
-    pub counters: [u64; COUNTERS],
-    /// Block requests that completed within it.
-    pub completed: u64,
-    /// Their time from issue to completion, summed, ns.
-    pub completed_ns: u64,
-    /// The slot said "switched away" while the thread ran: a switch that no probe saw. What it
-    /// cost is in the residual.
-    pub unseen_switch: bool,
-}
-
-impl Diff {
-    /// By how much one counter grew.
-    #[must_use]
-    pub fn get(&self, index: usize) -> u64 {
-        self.counters[index]
     }
 }
 
@@ -240,9 +189,7 @@ pub struct SlotReader {
     page: Arc<Page>,
     words: NonNull<Slot>,
     intent: NonNull<Intent>,
-    last: Snapshot,
-    /// An unbooked flight that was already given to an operation.
-    given: Option<(u64, u64)>,
+    books: Books,
     torn: u64,
 }
 
@@ -268,8 +215,9 @@ impl SlotReader {
     /// First read of an operation, inside the timed window.
     #[inline]
     pub fn begin(&mut self) {
-        if self.sequence() != self.last.counters[counter::SEQUENCE] {
-            self.load();
+        if self.changed() {
+            let now = self.load();
+            self.books.rebase(&now);
         }
     }
 
@@ -277,45 +225,19 @@ impl SlotReader {
     #[inline]
     #[must_use]
     pub fn changed(&self) -> bool {
-        self.sequence() != self.last.counters[counter::SEQUENCE]
+        self.sequence() != self.books.sequence()
     }
 
     /// What happened since [`SlotReader::begin`]; the words become the next operation's start.
     #[inline]
     pub fn diff(&mut self) -> Diff {
-        let before = self.last;
-        self.load();
-        let mut diff = Diff {
-            unseen_switch: self.last.off_since_ns != 0,
-            ..Diff::default()
+        let now = self.load();
+        let at_ns = if now.off_since_ns == 0 {
+            0
+        } else {
+            monotonic_ns()
         };
-        for (i, d) in diff.counters.iter_mut().enumerate() {
-            *d = self.last.counters[i].wrapping_sub(before.counters[i]);
-        }
-        diff.counters[counter::INFLIGHT_NS] = self.flight(diff.counters[counter::INFLIGHT_NS]);
-        diff.completed = self.last.completed.wrapping_sub(before.completed);
-        diff.completed_ns = self.last.completed_ns.wrapping_sub(before.completed_ns);
-        diff
-    }
-
-    /// Time in flight of the operation: what was booked, less what an earlier operation was given
-    /// in advance, plus what is still to be booked.
-    fn flight(&mut self, booked_ns: u64) -> u64 {
-        let unbooked = self.last.unbooked_flight();
-        let mut ns = booked_ns;
-        if let Some((since, given_ns)) = self.given
-            && unbooked.is_none_or(|(s, _)| s != since)
-        {
-            ns = ns.saturating_sub(given_ns);
-            self.given = None;
-        }
-        if let Some((since, flown_ns)) = unbooked
-            && self.given.is_none()
-        {
-            ns += flown_ns;
-            self.given = Some((since, flown_ns));
-        }
-        ns
+        self.books.close(&now, at_ns)
     }
 
     /// Reads that were given up because the words kept changing.
@@ -331,12 +253,12 @@ impl SlotReader {
     }
 
     /// Loads all words; again if an interrupt changed them meanwhile.
-    fn load(&mut self) {
+    fn load(&mut self) -> Snapshot {
+        let mut s = Snapshot::default();
         for _ in 0..TRIES {
             let sequence = self.sequence();
             compiler_fence(Ordering::SeqCst);
             let slot = self.words.as_ptr();
-            let mut s = Snapshot::default();
             // SAFETY: within the mapping that `page` keeps alive; every word is aligned, and the
             // programs write whole words.
             unsafe {
@@ -346,19 +268,27 @@ impl SlotReader {
                 s.completed = ptr::read_volatile(&raw const (*slot).remote.completed);
                 s.completed_ns = ptr::read_volatile(&raw const (*slot).remote.completed_ns);
                 s.completed_late = ptr::read_volatile(&raw const (*slot).remote.completed_late);
+                s.lost = ptr::read_volatile(&raw const (*slot).remote.lost);
                 s.completed_at_ns = ptr::read_volatile(&raw const (*slot).remote.completed_at_ns);
                 s.off_since_ns = ptr::read_volatile(&raw const (*slot).state.off_since_ns);
                 s.flight_since_ns = ptr::read_volatile(&raw const (*slot).state.flight_since_ns);
                 s.flight_times_ns = ptr::read_volatile(&raw const (*slot).state.flight_times_ns);
             }
             compiler_fence(Ordering::SeqCst);
-            self.last = s;
             if self.sequence() == sequence {
-                return;
+                return s;
             }
         }
         self.torn += 1;
+        s
     }
+}
+
+fn monotonic_ns() -> u64 {
+    // clock_gettime(2) fails only for a clock that does not exist.
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
+        t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned()
+    })
 }
 
 impl Drop for SlotReader {

@@ -4,6 +4,7 @@
 //! Knows `record` and the wire format (`probes-ebpf`). Knows nothing of experiments or trials.
 //! Two doors to the kernel: [`ledger`] (the mapped pages) and [`register`] (one bpf(2) command).
 
+mod books;
 pub mod bracket;
 pub mod catalogue;
 pub mod kernel_btf;
@@ -14,6 +15,7 @@ pub mod offsets;
 pub mod register;
 pub mod steal;
 
-pub use ledger::{Diff, Handles, Page, SlotReader};
+pub use books::Diff;
+pub use ledger::{Handles, Page, SlotReader};
 pub use load::{LoadError, Options, Probes};
 pub use probes_ebpf::counter;

@@ -195,6 +195,7 @@ impl Probes {
             orphans: sum(loss::ORPHAN),
             request_drops: sum(loss::REQUEST),
             recorded: sum(loss::RECORDED),
+            completions: sum(loss::COMPLETION),
         })
     }
 
@@ -230,6 +231,8 @@ pub struct Totals {
     pub request_drops: u64,
     /// Bracketed calls that were recorded.
     pub recorded: u64,
+    /// Block requests whose completion never reached a probe.
+    pub completions: u64,
 }
 
 fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {

@@ -111,7 +111,6 @@ fn has_another_cause(diff: &Diff) -> bool {
     ]
     .iter()
     .any(|i| diff.get(*i) > 0)
-        || diff.unseen_switch
 }
 
 #[test]

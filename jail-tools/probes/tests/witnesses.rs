@@ -94,7 +94,6 @@ fn block(slot: &mut SlotReader, work: impl FnOnce()) -> (Usage, Diff) {
             .iter_mut()
             .zip(diff.counters)
             .for_each(|(s, d)| *s += d);
-        sum.unseen_switch |= diff.unseen_switch;
     });
     (after.since(before), sum)
 }
@@ -118,7 +117,7 @@ fn needs_root_needs_bpf_switches_and_faults_are_what_getrusage_counts() {
             let ledger = Usage::of_ledger(&diff);
             assert_eq!(usage.faults, ledger.faults, "{name}, round {round}");
             // A switch that no probe saw has to show as a gap, or as one that goes on.
-            let gaps = diff.get(counter::GAPS) + u64::from(diff.unseen_switch);
+            let gaps = diff.get(counter::GAPS);
             let apart = usage.switches_apart(ledger);
             assert!(
                 apart <= gaps,

@@ -182,26 +182,33 @@ pub struct Closed {
 /// Closes an operation's ledger.
 ///
 /// `measured` holds the causes that probes saw (self and residual are ignored), `self_ns` the
-/// model of the undisturbed operation. The hypervisor's steal is credited only as far as there
-/// is time left that nothing else explains; everything else is taken as it was measured, and the
+/// model of the undisturbed operation. Gaps and the hypervisor's steal are credited only as far as
+/// there is time left that nothing else explains; everything else is taken as it was measured, and the
 /// residual, which may be negative, makes the sum exact.
 #[must_use]
 pub fn close(latency_ns: i64, measured: Causes, self_ns: Option<i64>) -> Closed {
     let mut causes = measured;
     causes.0[SELF] = self_ns;
     causes.0[RESIDUAL] = None;
-    let mut steal_late_ns = 0;
-    if let Some(steal_ns) = causes.0[STEAL] {
-        causes.0[STEAL] = Some(0);
-        let room_ns = (latency_ns - causes.sum_ns()).max(0);
-        causes.0[STEAL] = Some(steal_ns.min(room_ns));
-        steal_late_ns = steal_ns - steal_ns.min(room_ns);
-    }
+    // An upper bound: the switch back came some time before the end.
+    credit(&mut causes, GAP, latency_ns);
+    let steal_late_ns = credit(&mut causes, STEAL, latency_ns);
     causes.0[RESIDUAL] = Some(latency_ns - causes.sum_ns());
     Closed {
         causes,
         steal_late_ns,
     }
+}
+
+/// Cuts a part down to the time that no other part explains; returns what was cut off.
+fn credit(causes: &mut Causes, part: usize, latency_ns: i64) -> i64 {
+    let Some(claimed_ns) = causes.0[part] else {
+        return 0;
+    };
+    causes.0[part] = Some(0);
+    let room_ns = (latency_ns - causes.sum_ns()).max(0);
+    causes.0[part] = Some(claimed_ns.min(room_ns));
+    claimed_ns - claimed_ns.min(room_ns)
 }
 
 #[cfg(test)]

@@ -294,10 +294,14 @@ impl RunDir {
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RunError> {
         let (path, part) = (self.path.join(name), self.path.join(format!("{name}.part")));
-        let mut file = File::create(&part).map_err(io_error("create", &part))?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_data())
-            .map_err(io_error("write", &part))?;
+        // Made without a name and synced first, so that the second name exists only for the
+        // moment between two calls. One that a kill left there is replaced.
+        match fs::remove_file(&part) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("unlink", &part)(e));
+            }
+            _ => publish(&part, bytes)?,
+        }
         fs::rename(&part, &path).map_err(io_error("rename", &path))
     }
 }

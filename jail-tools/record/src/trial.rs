@@ -49,6 +49,10 @@ pub struct Losses {
     pub ring_drops: u64,
     /// Block requests that could not be remembered, so their completion was not seen.
     pub request_drops: u64,
+    /// Block requests whose completion never reached a probe: the wait of their operation is
+    /// booked up to its end, or not at all.
+    #[serde(default)]
+    pub completions: u64,
     /// Switches that never reached a probe and were healed.
     pub gaps: u64,
     /// Slot reads that kept changing and were given up.
@@ -62,6 +66,7 @@ impl Losses {
     pub fn add(&mut self, other: &Self) {
         self.ring_drops += other.ring_drops;
         self.request_drops += other.request_drops;
+        self.completions += other.completions;
         self.gaps += other.gaps;
         self.torn_reads += other.torn_reads;
         self.orphans += other.orphans;

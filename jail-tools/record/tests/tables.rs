@@ -38,7 +38,7 @@ prop_compose! {
         result in any::<i64>(),
         class in class(),
     ) -> Sample {
-        const { assert!(PARTS == 15) };
+        const { assert!(PARTS == 16) };
         Sample {
             trial: ids.0, cell: ids.1, thread: ids.2,
             op: times.0, start_ns: times.1, latency_ns: times.2, units: times.3,

@@ -99,12 +99,11 @@ pub fn close(
     (samples, models)
 }
 
+/// When the operation began: at its window's start, or where its own stamp says, be that before
+/// (a message that lay in a queue) or within the window (one that had to be waited for).
 fn begun_ns(op: &RawOp) -> u64 {
-    op.look
-        .outcome
-        .started_ns
-        .unwrap_or(op.look.start_ns)
-        .min(op.look.start_ns)
+    let stamp_ns = op.look.outcome.started_ns.unwrap_or(op.look.start_ns);
+    stamp_ns.min(op.look.end_ns)
 }
 
 fn latency_ns(op: &RawOp) -> i64 {
@@ -113,15 +112,16 @@ fn latency_ns(op: &RawOp) -> i64 {
 
 fn measured(op: &RawOp, sight: Option<&Sight>, irq_exit_ns: Option<i64>) -> Causes {
     let mut causes = Causes([None; PARTS]);
-    causes.0[UPSTREAM] = Some((op.look.start_ns - begun_ns(op)).cast_signed());
+    causes.0[UPSTREAM] = Some(op.look.start_ns.saturating_sub(begun_ns(op)).cast_signed());
     let Some(sight) = sight else { return causes };
     let get = |index| op.look.diff.as_ref().map_or(0, |d| d.get(index));
     for (part, source) in SOURCES {
         causes.0[part] = sight.causes[part].then(|| get(source).cast_signed());
     }
-    // A gap is an upper bound that may have begun before the window.
-    let window_ns = (op.look.end_ns - op.look.start_ns).cast_signed();
-    causes.0[ledger::GAP] = causes.0[ledger::GAP].map(|gap| gap.min(window_ns));
+    // A consumer that waited for a message that had not been sent yet: its sleep until then is
+    // no part of the message's latency.
+    let idle_ns = begun_ns(op).saturating_sub(op.look.start_ns).cast_signed();
+    causes.0[ledger::BLOCKED] = causes.0[ledger::BLOCKED].map(|ns| (ns - idle_ns).max(0));
     causes.0[IRQ_EXIT] = irq_exit_ns
         .filter(|_| sight.interrupts)
         .map(|ns| ns * get(counter::TIMERS).cast_signed());
@@ -139,7 +139,7 @@ fn row(op: &RawOp, measured: &Causes) -> Row {
         counter::MIGRATIONS,
         counter::FAULTS_USER,
         counter::FAULTS_KERNEL,
-    ]) && diff.is_none_or(|d| !d.unseen_switch)
+    ])
         // An operation that waits for a device has the device's interrupt and softirq, and a
         // doorbell that the hypervisor may answer with steal: they belong to it.
         && (!none(&[counter::REQUESTS])
@@ -214,10 +214,7 @@ fn sample(
             diff.get(counter::FAULTS_USER) + diff.get(counter::FAULTS_KERNEL),
         ),
         migrations: if_seen(|s| s.switches, diff.get(counter::MIGRATIONS)),
-        gaps: if_seen(
-            |s| s.switches,
-            diff.get(counter::GAPS) + u64::from(diff.unseen_switch),
-        ),
+        gaps: if_seen(|s| s.switches, diff.get(counter::GAPS)),
         result: op.look.outcome.result,
         class: op.class,
     }
@@ -306,6 +303,22 @@ mod tests {
         assert_eq!(samples[0].latency_ns, 1_100);
         assert_eq!(samples[0].causes.0[UPSTREAM], Some(600));
         assert_eq!(samples[0].start_ns, 400);
+    }
+
+    #[test]
+    fn waiting_for_a_message_that_was_not_sent_yet_is_nobodys_latency() {
+        let mut diff = Diff::default();
+        diff.counters[counter::BLOCKED_NS] = 3_000;
+        let (samples, _) = close(
+            WHO,
+            &[op(1_000, 4_500, Some(3_900), Some(&diff))],
+            Some(&sight()),
+            None,
+        );
+        let s = &samples[0];
+        assert_eq!((s.start_ns, s.latency_ns), (3_900, 600));
+        assert_eq!(s.causes.0[UPSTREAM], Some(0));
+        assert_eq!(s.causes.0[ledger::BLOCKED], Some(100));
     }
 
     #[test]

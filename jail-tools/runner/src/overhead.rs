@@ -5,6 +5,7 @@ pub mod peers;
 mod target;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use counters::{CpuId, ThreadCounters, tracefs::Tracefs};
 use experiments::ExperimentError;
@@ -74,6 +75,8 @@ pub enum OverheadError {
 
 /// Measures all arms in each round, in seeded random order, on a thread pinned to `cpu`.
 ///
+/// Ends early, with what it has, once `stop` is set.
+///
 /// # Errors
 /// No file can be made in `dir`, or the CPU cannot be had. An arm that cannot be had is listed.
 pub fn measure(
@@ -82,6 +85,7 @@ pub fn measure(
     cpu: u32,
     rounds: u32,
     seed: u64,
+    stop: &AtomicBool,
     progress: &(dyn Fn(u32) + Sync),
 ) -> Result<Measurement, OverheadError> {
     // A thread of its own, so that the affinity ends with it.
@@ -96,6 +100,9 @@ pub fn measure(
                     let mut arms = Arm::ALL;
                     arms.shuffle(&mut rng);
                     for arm in arms {
+                        if stop.load(Ordering::Acquire) {
+                            return Ok(m);
+                        }
                         if m.unavailable.iter().any(|u| u.arm == arm.name()) {
                             continue;
                         }

@@ -23,6 +23,8 @@ pub struct Rig {
     pub ledger: Option<(Handles, Sight)>,
     /// Arm counters?
     pub counters: bool,
+    /// Read them every so many ms; 0: only at start and end.
+    pub series_ms: u32,
     /// CPUs for everything that is not measured.
     pub housekeeping: Vec<u32>,
     /// The file under test.
@@ -99,6 +101,7 @@ fn one(
         conditions: plan.conditions.clone(),
         ledger: rig.ledger.clone().filter(|_| arms.ledger),
         counters: rig.counters && arms.counters,
+        series_ms: rig.series_ms,
         housekeeping: rig.housekeeping.clone(),
         subject: rig.subject,
     };

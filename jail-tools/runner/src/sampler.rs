@@ -13,9 +13,6 @@ use record::reading::Moment;
 use crate::clock::now_ns;
 use crate::wire::WireReading;
 
-/// Between two readings.
-pub const PERIOD: Duration = Duration::from_millis(10);
-
 /// The counters of one measured thread, shared with the sampler.
 pub type Shared = Mutex<ThreadCounters>;
 
@@ -45,11 +42,15 @@ pub fn read(counters: &Shared, thread: u32, moment: Moment, into: &mut Vec<WireR
     }
 }
 
-/// Samples until `stop`. `threads[i]` is `None` until thread i has opened its counters.
-pub fn run(threads: &[std::sync::OnceLock<Shared>], stop: &AtomicBool) -> Vec<WireReading> {
+/// Samples every `period` until `stop`. `threads[i]` is `None` until thread i has opened its counters.
+pub fn run(
+    threads: &[std::sync::OnceLock<Shared>],
+    period: Duration,
+    stop: &AtomicBool,
+) -> Vec<WireReading> {
     let mut series = Vec::new();
     while !stop.load(Ordering::Acquire) {
-        std::thread::park_timeout(PERIOD);
+        std::thread::park_timeout(period);
         for (i, counters) in threads.iter().enumerate() {
             if let Some(counters) = counters.get() {
                 read(counters, i as u32, Moment::Series, &mut series);

@@ -81,6 +81,7 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
         seed: spec.trial.seed,
         budget: &spec.budget,
         subject: spec.subject,
+        cpus: &spec.conditions.cpus,
     };
     let workers = E::set_up(&setup)?;
     let shared = Shared0 {
@@ -104,6 +105,7 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
         counters: workers.iter().map(|_| OnceLock::new()).collect(),
     };
     let stop = AtomicBool::new(false);
+    let period = std::time::Duration::from_millis(u64::from(spec.series_ms));
     let (results, series) = std::thread::scope(|scope| {
         let shared = &shared;
         let threads: Vec<_> = workers
@@ -112,7 +114,7 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
             .map(|(i, worker)| scope.spawn(move || measured_thread(shared, i, worker)))
             .collect();
         let sampler =
-            may_sample(spec).then(|| scope.spawn(|| sampler::run(&shared.counters, &stop)));
+            may_sample(spec).then(|| scope.spawn(|| sampler::run(&shared.counters, period, &stop)));
         let results: Vec<_> = threads
             .into_iter()
             .map(|t| t.join().unwrap_or(Err(TrialError::Panic)))
@@ -143,6 +145,7 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
 /// A sampler must not run on a measured CPU: with a v2 shield the whole process is behind it.
 fn may_sample(spec: &ChildSpec) -> bool {
     spec.counters
+        && spec.series_ms > 0
         && spec
             .conditions
             .cgroup
@@ -191,6 +194,7 @@ fn measure<W: Worker>(
         &mut ops,
         &mut readings,
     )?;
+    worker.leave();
     floor.spin(&mut lens, SPIN_NS);
     let torn = lens.torn();
     Ok(ThreadResult {
@@ -334,16 +338,17 @@ fn report(
             .map(u64::from)
             .sum::<u64>();
         report.losses.torn_reads += t.torn;
-        report.losses.request_drops += request_drops(&t.ops);
+        report.losses.request_drops += sum(&t.ops, |d| d.get(probes::counter::REQUEST_DROPS));
+        report.losses.completions += sum(&t.ops, |d| d.lost);
         report.samples.extend(samples);
         report.self_models.extend(models.into_vec());
         report.readings.extend(t.readings);
-        report.preconditions.extend(t.pin.as_ref().map(pinned));
+        report.preconditions.push(pinned(t.pin.as_ref()));
         report.preconditions.extend(t.report.preconditions);
         report.notes.extend(t.report.notes);
     }
     report.readings.extend(series);
-    if spec.counters && !may_sample(spec) {
+    if spec.counters && spec.series_ms > 0 && !may_sample(spec) {
         report
             .notes
             .push("no time series of counters: the whole process is behind the v2 shield".into());
@@ -351,24 +356,23 @@ fn report(
     report
 }
 
-fn request_drops(ops: &[RawOp]) -> u64 {
-    let drops = |op: &RawOp| {
-        op.look
-            .diff
-            .as_ref()
-            .map_or(0, |d| d.get(probes::counter::REQUEST_DROPS))
-    };
-    ops.iter().map(drops).sum()
+fn sum(ops: &[RawOp], of: fn(&probes::Diff) -> u64) -> u64 {
+    ops.iter()
+        .filter_map(|op| op.look.diff.as_ref())
+        .map(of)
+        .sum()
 }
 
-fn pinned(pin: &PinReadBack) -> Precondition {
+fn pinned(pin: Option<&PinReadBack>) -> Precondition {
     Precondition {
         name: "pinned".into(),
         checked: 1,
-        missed: u64::from(!pin.held()),
-        detail: format!(
-            "asked for CPU {:?}, may run on {:?}, ran on {}",
-            pin.asked, pin.allowed, pin.running_on
-        ),
+        missed: u64::from(!pin.is_some_and(PinReadBack::held)),
+        detail: pin.map_or("no CPU was planned for this thread".into(), |pin| {
+            format!(
+                "asked for CPU {:?}, may run on {:?}, ran on {}",
+                pin.asked, pin.allowed, pin.running_on
+            )
+        }),
     }
 }

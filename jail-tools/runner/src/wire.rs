@@ -3,7 +3,7 @@
 
 use experiments::Subject;
 use probes::Handles;
-use record::ledger::PARTS;
+use record::ledger::{HARDIRQ, IPI, PARTS, TIMER};
 use record::manifest::Armed;
 use record::plan::{Budget, Conditions};
 use record::trial::{Losses, Precondition, SelfModel};
@@ -29,6 +29,23 @@ pub struct Sight {
     pub faults: bool,
 }
 
+impl Sight {
+    /// What these probes see.
+    #[must_use]
+    pub fn of(probes: &probes::Probes) -> Self {
+        let blind = probes.blind();
+        Self {
+            causes: std::array::from_fn(|i| blind[i].is_none()),
+            pages: probes.has("mm_filemap_add_to_page_cache"),
+            requests: probes.has("block_io_start") || probes.has("block_rq_issue"),
+            completions: probes.has("block_rq_complete"),
+            switches: probes.has("sched_switch"),
+            interrupts: [HARDIRQ, TIMER, IPI].iter().all(|c| blind[*c].is_none()),
+            faults: probes.has("page_fault_user") && probes.has("page_fault_kernel"),
+        }
+    }
+}
+
 /// Everything that a trial's process needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChildSpec {
@@ -48,6 +65,8 @@ pub struct ChildSpec {
     pub ledger: Option<(Handles, Sight)>,
     /// Arm the counters?
     pub counters: bool,
+    /// Read the counters every so many ms from another thread; 0: only at start and end.
+    pub series_ms: u32,
     /// CPUs for everything that is not measured.
     pub housekeeping: Vec<u32>,
     /// The file under test.

@@ -127,7 +127,10 @@ fn needs_root_needs_bpf_page_counts_are_what_cachestat_says() {
     let Some(probes) = load(TEST) else { return };
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     if statfs(dir).unwrap().filesystem_type() == TMPFS_MAGIC {
-        return skip(TEST, "the build folder is on tmpfs: nothing there can be cold");
+        return skip(
+            TEST,
+            "the build folder is on tmpfs: nothing there can be cold",
+        );
     }
     if OracleKind::of_this_kernel() != OracleKind::Cachestat {
         return skip(TEST, "this kernel has no cachestat(2) (Linux 6.5)");

@@ -28,12 +28,21 @@ pub(super) fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, Usage> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    names
-        .iter()
-        .map(|n| {
-            find(n).ok_or_else(|| Usage(format!("unknown experiment {n} (there are: {})", known())))
-        })
-        .collect()
+    let mut entries: Vec<&'static Entry> = Vec::new();
+    for name in names {
+        let unknown = || {
+            Usage(format!(
+                "unknown experiment {name} (there are: {})",
+                known()
+            ))
+        };
+        let entry = find(name).ok_or_else(unknown)?;
+        // One that is named twice is run once: more of it is asked for with --rounds.
+        if entries.iter().all(|e| e.name != entry.name) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
 }
 
 /// Where the file under test is, or is made: the user's choice, else where the run is recorded.

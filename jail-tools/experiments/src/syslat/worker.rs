@@ -375,6 +375,7 @@ mod tests {
             seed: 3,
             budget: &budget,
             subject: Some(provision.subject()),
+            cpus: &[],
         };
         let mut reader = Syslat::set_up(&setup).unwrap().remove(0);
         reader.arrive().unwrap();
@@ -454,6 +455,7 @@ mod tests {
             seed: 3,
             budget: &budget,
             subject: Some(provision.subject()),
+            cpus: &[],
         };
         let reader = Syslat::set_up(&setup).unwrap().remove(0);
         let found = Found {

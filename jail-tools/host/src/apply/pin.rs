@@ -34,8 +34,11 @@ impl PinReadBack {
 /// `sched_setaffinity` fails: EINVAL if the CPU is off line or outside the thread's cpuset. The
 /// read-back may still differ from what was asked: see [`PinReadBack::held`].
 pub fn pin(cpu: u32) -> Result<PinReadBack> {
-    // core_affinity only says yes or no; the call below, which is the same again, has the errno.
-    core_affinity::set_for_current(core_affinity::CoreId { id: cpu as usize });
+    // core_affinity 0.8 panics on a number beyond the `cpu_set_t`, and only says yes or no: the
+    // call below, which is the same again, has the errno.
+    if (cpu as usize) < CpuSet::count() {
+        core_affinity::set_for_current(core_affinity::CoreId { id: cpu as usize });
+    }
     confine(&[cpu])
 }
 

@@ -27,7 +27,11 @@ pub fn main() -> ExitCode {
     for failure in &failed {
         // The parent reports failures; if it is dead, standard error is the only place left.
         if say(failure).is_err() {
-            eprintln!("jail-tools was killed and its keeper could not put back: {failure}");
+            // Not with eprintln: nobody may be there to read it, and that must not end this.
+            let _ = writeln!(
+                std::io::stderr(),
+                "jail-tools was killed and its keeper could not put back: {failure}"
+            );
         }
     }
     let _ = say(DONE);

@@ -166,7 +166,8 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         // Nobody is left to hand these to, and a host that was not put back must not be silent.
         for failure in self.close() {
-            eprintln!("not put back: {failure}");
+            // Not with eprintln: nobody may be there to read it, and that must not end this.
+            let _ = writeln!(std::io::stderr(), "not put back: {failure}");
         }
     }
 }

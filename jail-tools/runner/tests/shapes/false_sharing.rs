@@ -142,6 +142,7 @@ fn two_threads(ledger: Option<&(Handles, Sight)>) {
     for line in ["same", "padded"] {
         let report = trial(2, line, 4000, 300, ledger.cloned()).unwrap();
         let rows = sound(&report, 2, ledger.is_some());
+        assert!(rows.iter().all(|r| !r.is_empty()));
         assert!(report.samples.iter().all(|s| s.units == ITERATIONS));
         let share = overlapped(&rows[0], &rows[1]).min(overlapped(&rows[1], &rows[0]));
         println!(
@@ -167,7 +168,10 @@ fn counted(report: &ChildReport, threads: usize) {
 fn spinning_threads_are_released_together() {
     let _turn = my_turn();
     if crate::support::cpus().len() < 2 {
-        return skip("false_sharing::spinning_threads_are_released_together", "needs two CPUs");
+        return skip(
+            "false_sharing::spinning_threads_are_released_together",
+            "needs two CPUs",
+        );
     }
     two_threads(None);
 }
@@ -206,8 +210,7 @@ fn needs_root_needs_bpf_more_threads_than_cpus_all_have_slots() {
 
 #[test]
 fn needs_root_needs_bpf_a_thread_too_many_ends_the_trial_and_lets_its_peers_go() {
-    const TEST: &str =
-        "false_sharing::needs_root_needs_bpf_a_thread_too_many_ends_the_trial_and_lets_its_peers_go";
+    const TEST: &str = "false_sharing::needs_root_needs_bpf_a_thread_too_many_ends_the_trial_and_lets_its_peers_go";
     let _turn = my_turn();
     let Some(probes) = load(TEST) else { return };
     let error = trial(65, "padded", 5, 10_000, Some(ledger(&probes))).unwrap_err();

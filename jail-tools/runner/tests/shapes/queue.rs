@@ -11,7 +11,7 @@ use experiments::{
 use probes::Handles;
 use record::ledger::UPSTREAM;
 use record::plan::Budget;
-use record::{Class, Definition};
+use record::{Class, Definition, Sample};
 use runner::clock::now_ns;
 use runner::trial::TrialError;
 use runner::wire::{ChildReport, Sight};
@@ -227,7 +227,11 @@ fn delivered(ledger: Option<&(Handles, Sight)>) {
         assert!(rows.iter().all(|s| s.result == 0));
         assert!(rows.iter().all(|s| s.causes.0[UPSTREAM] == Some(0)));
     }
-    let (taken, over): (Vec<_>, Vec<_>) = consumers.iter().flatten().partition(|s| s.result >= 0);
+    let (taken, over): (Vec<&Sample>, Vec<&Sample>) = consumers
+        .iter()
+        .flatten()
+        .copied()
+        .partition(|s| s.result >= 0);
     let ids: BTreeSet<i64> = taken.iter().map(|s| s.result).collect();
     let all = MESSAGES.cast_signed() * PRODUCERS as i64;
     assert_eq!(ids, (0..all).collect());

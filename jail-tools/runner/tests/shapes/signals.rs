@@ -26,7 +26,7 @@ const ANSWERS: &str = "JAIL_TOOLS_SHAPES_ANSWERS";
 const WORKERS: usize = 2;
 const SIGNALS: u64 = 200;
 /// A child that does not answer at all must not hang the test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Not a test unless asked: the process that answers. Each SIGUSR1 puts a byte into the socket
 /// that is its standard input, until the other end is closed.
@@ -75,7 +75,10 @@ impl Sender {
 
     fn signal(&self) -> io::Result<()> {
         // The child is not reaped before the end, so that its number is its own.
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGUSR1)?;
+        kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGUSR1,
+        )?;
         self.answer()
     }
 }

@@ -11,7 +11,6 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use probes::object_file::ObjectFile;
 use probes::{Handles, Options, Probes};
-use record::ledger::{HARDIRQ, IPI, TIMER};
 use runner::wire::Sight;
 
 /// Notes for `cargo xtask test` that a test could not run: one `test: reason` a line.
@@ -53,17 +52,7 @@ pub(crate) fn load(test: &str) -> Option<Probes> {
 
 /// What a trial needs to know of the probes.
 pub(crate) fn ledger(probes: &Probes) -> (Handles, Sight) {
-    let blind = probes.blind();
-    let sight = Sight {
-        causes: std::array::from_fn(|i| blind[i].is_none()),
-        pages: probes.has("mm_filemap_add_to_page_cache"),
-        requests: probes.has("block_io_start") || probes.has("block_rq_issue"),
-        completions: probes.has("block_rq_complete"),
-        switches: probes.has("sched_switch"),
-        interrupts: [HARDIRQ, TIMER, IPI].iter().all(|c| blind[*c].is_none()),
-        faults: probes.has("page_fault_user") && probes.has("page_fault_kernel"),
-    };
-    (probes.handles(), sight)
+    (probes.handles(), Sight::of(probes))
 }
 
 /// Tests of one binary that measure take turns: none is another one's noise.
