@@ -56,7 +56,11 @@ pub fn block_rq_complete(ctx: BtfTracePointContext) -> i32 {
         // itself is booked when it ends, so the flight ends where it began.
         if number_of(current()) == entry.slot_plus_1 && !in_flight(slot) {
             let began_ns = cpu().map_or(0, |c| c.irq_since_ns.max(c.softirq_since_ns));
-            flight_ends(slot, if began_ns == 0 { now_ns } else { began_ns });
+            flight_ends(
+                entry.slot_plus_1,
+                slot,
+                if began_ns == 0 { now_ns } else { began_ns },
+            );
         }
     }
     let _ = REQUESTS.remove(request);
@@ -85,7 +89,7 @@ fn started(request: *const u8) {
     if !in_flight(slot) {
         // What the last flight left (it completed on another CPU, and nothing has happened here
         // since) is booked before a new one begins.
-        flight_ends(slot, now_ns);
+        flight_ends(number, slot, now_ns);
         slot.state.busy_since_ns = now_ns;
     }
     // SAFETY: the tracepoint's own request, at an offset from the kernel's own BTF.
@@ -103,7 +107,12 @@ fn started(request: *const u8) {
         return;
     }
     slot.counters[counter::REQUESTS] += 1;
-    flight_begins(slot, now_ns);
+    if slot.state.flight_op != op {
+        // What reads ahead since an earlier operation is not what this one waits for.
+        slot.state.flight_since_ns = 0;
+        slot.state.flight_op = op;
+    }
+    flight_begins(number, slot, now_ns);
     slot.counters[counter::REQUEST_BYTES] += u64::from(bytes);
     slot.counters[counter::SEQUENCE] += 1;
 }

@@ -126,8 +126,10 @@ pub struct SlotState {
     pub flight_since_ns: u64,
     /// Sum of the time counters at that moment.
     pub flight_times_ns: u64,
+    /// Operation in which the last request was started, as in [`Intent::op`].
+    pub flight_op: u64,
     /// Explicit padding up to the next cache line.
-    pub reserved: [u64; 2],
+    pub reserved: u64,
 }
 
 /// Words that other CPUs write, on cache lines apart from the thread's own.

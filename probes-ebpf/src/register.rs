@@ -39,6 +39,7 @@ pub fn register(ctx: RawTracePointContext) -> i32 {
         slot.state.busy_since_ns = 0;
         slot.state.flight_since_ns = 0;
         slot.state.flight_times_ns = 0;
+        slot.state.flight_op = 0;
         slot.remote.waking_ns = 0;
         slot.remote.wakeup_ns = 0;
         slot.remote.completed = 0;

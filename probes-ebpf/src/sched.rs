@@ -17,15 +17,17 @@ use crate::slot::{
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let Some(cpu) = cpu() else { return 0 };
     let prev: *mut task_struct = ctx.arg(1);
-    if let Some(slot) = by_number(number_of(prev)) {
+    let number = number_of(prev);
+    if let Some(slot) = by_number(number) {
         let preempted: u64 = ctx.arg(0);
         let runnable = preempted & 1 != 0 || previous_state(&ctx, prev) == 0;
-        switched_away(cpu, slot, runnable);
+        switched_away(cpu, number, slot, runnable);
     }
     let next: *mut task_struct = ctx.arg(2);
-    if let Some(slot) = by_number(number_of(next)) {
+    let number = number_of(next);
+    if let Some(slot) = by_number(number) {
         remember_run_queue(cpu, next);
-        switched_in(cpu, slot);
+        switched_in(cpu, number, slot);
     }
     0
 }
@@ -47,7 +49,7 @@ fn previous_state(ctx: &BtfTracePointContext, prev: *mut task_struct) -> u32 {
 }
 
 #[inline(always)]
-fn switched_away(cpu: &mut CpuState, slot: &mut Slot, runnable: bool) {
+fn switched_away(cpu: &mut CpuState, number: u64, slot: &mut Slot, runnable: bool) {
     settle_steal(cpu, Some(slot));
     let counted = if runnable {
         counter::SWITCHES_INVOLUNTARY
@@ -57,13 +59,13 @@ fn switched_away(cpu: &mut CpuState, slot: &mut Slot, runnable: bool) {
     slot.counters[counted] += 1;
     slot.state.off_asleep = u64::from(!runnable);
     let now_ns = now_ns();
-    flight_ends(slot, now_ns);
+    flight_ends(number, slot, now_ns);
     slot.state.off_since_ns = now_ns;
     slot.counters[counter::SEQUENCE] += 1;
 }
 
 #[inline(always)]
-fn switched_in(cpu: &mut CpuState, slot: &mut Slot) {
+fn switched_in(cpu: &mut CpuState, number: u64, slot: &mut Slot) {
     let now_ns = now_ns();
     let off_ns = slot.state.off_since_ns;
     if off_ns != 0 {
@@ -75,7 +77,7 @@ fn switched_in(cpu: &mut CpuState, slot: &mut Slot) {
     }
     slot.state.off_since_ns = 0;
     if in_flight(slot) {
-        flight_begins(slot, now_ns);
+        flight_begins(number, slot, now_ns);
     }
     slot.remote.waking_ns = 0;
     slot.remote.wakeup_ns = 0;

@@ -70,10 +70,17 @@ pub(crate) fn in_flight(slot: &Slot) -> bool {
         > slot.remote.completed + slot.remote.completed_late + slot.remote.lost
 }
 
-/// From now on the thread is on the CPU with a request in flight.
+/// Was the thread's last request started in the operation that it is still in? If not, nobody
+/// waits for it here: it reads ahead for a later one.
 #[inline(always)]
-pub(crate) fn flight_begins(slot: &mut Slot, now_ns: u64) {
-    if slot.state.flight_since_ns == 0 {
+fn same_operation(number: u64, slot: &Slot) -> bool {
+    intent(number).is_some_and(|i| i.op == slot.state.flight_op)
+}
+
+/// From now on the thread is on the CPU with a request of this operation in flight.
+#[inline(always)]
+pub(crate) fn flight_begins(number: u64, slot: &mut Slot, now_ns: u64) {
+    if slot.state.flight_since_ns == 0 && same_operation(number, slot) {
         slot.state.flight_since_ns = now_ns;
         slot.state.flight_times_ns = counter::flight_times_ns(&slot.counters);
     }
@@ -85,20 +92,24 @@ pub(crate) fn flight_begins(slot: &mut Slot, now_ns: u64) {
 /// hypervisor takes so long that the completion's interrupt is there first, or the idle loop of
 /// the wait polls. Without this, such a wait would look like the operation's own work.
 #[inline(always)]
-pub(crate) fn flight_ends(slot: &mut Slot, at_ns: u64) {
+pub(crate) fn flight_ends(number: u64, slot: &mut Slot, at_ns: u64) {
     let since_ns = slot.state.flight_since_ns;
     if since_ns == 0 {
         return;
     }
-    // Completed on another CPU while this one went on: it ended then.
-    let end_ns = if in_flight(slot) {
-        at_ns
-    } else {
-        at_ns.min(slot.remote.completed_at_ns)
-    };
-    let other_ns = counter::flight_times_ns(&slot.counters) - slot.state.flight_times_ns;
-    slot.counters[counter::INFLIGHT_NS] += end_ns.saturating_sub(since_ns).saturating_sub(other_ns);
     slot.state.flight_since_ns = 0;
+    if same_operation(number, slot) {
+        // Completed on another CPU while this one went on: it ended then.
+        let end_ns = if in_flight(slot) {
+            at_ns
+        } else {
+            at_ns.min(slot.remote.completed_at_ns)
+        };
+        let times_ns = counter::flight_times_ns(&slot.counters);
+        let other_ns = times_ns - slot.state.flight_times_ns;
+        slot.counters[counter::INFLIGHT_NS] +=
+            end_ns.saturating_sub(since_ns).saturating_sub(other_ns);
+    }
     slot.counters[counter::SEQUENCE] += 1;
 }
 

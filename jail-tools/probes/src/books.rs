@@ -2,8 +2,8 @@
 //!
 //! Two things the programs can book only later, at their next event on the thread's CPU: a
 //! request that completed elsewhere while the thread went on, and a switch back that no probe
-//! saw. The reader can tell both at once, so it gives them to the operation that they belong to,
-//! and takes them off the books when the programs enter them.
+//! saw. The reader can tell both at once, so it gives them to the operation that they belong to;
+//! what the programs book of them in a later one is taken off again.
 
 use probes_ebpf::{COUNTERS, counter};
 use serde::{Deserialize, Serialize};
@@ -45,8 +45,8 @@ impl Diff {
 
 impl Snapshot {
     /// A flight that ended on another CPU while this thread went on: no program has booked it
-    /// yet, because none ran here since. Its moment, and what it will be booked as, ns.
-    fn unbooked_flight(&self) -> Option<(u64, u64)> {
+    /// yet, because none ran here since. Ns.
+    fn unbooked_flight_ns(&self) -> Option<u64> {
         let landed = self.completed + self.completed_late + self.lost;
         if self.flight_since_ns == 0 || self.counters[counter::REQUESTS] > landed {
             return None;
@@ -54,7 +54,7 @@ impl Snapshot {
         let times_ns = counter::flight_times_ns(&self.counters);
         let flown_ns = self.completed_at_ns.saturating_sub(self.flight_since_ns);
         let other_ns = times_ns.saturating_sub(self.flight_times_ns);
-        Some((self.flight_since_ns, flown_ns.saturating_sub(other_ns)))
+        Some(flown_ns.saturating_sub(other_ns))
     }
 }
 
@@ -62,8 +62,6 @@ impl Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     last: Snapshot,
-    /// An unbooked flight that was given already: its moment and its ns.
-    flight: Option<(u64, u64)>,
     /// When the thread was switched away, for a switch back that was not seen and whose gap was
     /// given already.
     gap: Option<u64>,
@@ -78,9 +76,6 @@ impl Books {
 
     /// Starts an operation: what was booked since the last one is nobody's.
     pub(crate) fn rebase(&mut self, now: &Snapshot) {
-        if self.flight.map(|f| f.0) != now.unbooked_flight().map(|f| f.0) {
-            self.flight = None;
-        }
         if self.gap.is_some_and(|off| off != now.off_since_ns) {
             self.gap = None;
         }
@@ -105,20 +100,11 @@ impl Books {
         diff
     }
 
-    fn flights(&mut self, now: &Snapshot, diff: &mut Diff) {
-        let unbooked = now.unbooked_flight();
-        let ns = &mut diff.counters[counter::INFLIGHT_NS];
-        if let Some((since, given_ns)) = self.flight
-            && unbooked.is_none_or(|(s, _)| s != since)
-        {
-            *ns = ns.saturating_sub(given_ns);
-            self.flight = None;
-        }
-        if let Some((since, flown_ns)) = unbooked
-            && self.flight.is_none()
-        {
-            *ns += flown_ns;
-            self.flight = Some((since, flown_ns));
+    /// A flight belongs to the operation in which it began. The programs drop one that is still
+    /// unbooked when the next operation has begun, so nothing is given twice.
+    fn flights(&self, now: &Snapshot, diff: &mut Diff) {
+        if now.flight_since_ns != self.last.flight_since_ns {
+            diff.counters[counter::INFLIGHT_NS] += now.unbooked_flight_ns().unwrap_or(0);
         }
     }
 
@@ -154,25 +140,16 @@ mod tests {
     }
 
     #[test]
-    fn a_flight_that_landed_elsewhere_is_given_once() {
+    fn a_flight_that_landed_elsewhere_is_given_to_its_own_operation_only() {
         let mut books = Books::default();
         books.rebase(&Snapshot::default());
         let mut landed = with(&[(counter::REQUESTS, 1)]);
         (landed.completed, landed.completed_at_ns) = (1, 1_500);
         (landed.flight_since_ns, landed.flight_times_ns) = (1_000, 0);
         assert_eq!(books.close(&landed, 0).get(counter::INFLIGHT_NS), 500);
-        // The programs book it during the next operation.
+        // No program has run since: the next operation finds it still there.
         books.rebase(&landed);
-        let booked = Snapshot {
-            flight_since_ns: 0,
-            ..with(&[(counter::REQUESTS, 1), (counter::INFLIGHT_NS, 500)])
-        };
-        let booked = Snapshot {
-            completed: 1,
-            completed_at_ns: 1_500,
-            ..booked
-        };
-        assert_eq!(books.close(&booked, 0).get(counter::INFLIGHT_NS), 0);
+        assert_eq!(books.close(&landed, 0).get(counter::INFLIGHT_NS), 0);
     }
 
     #[test]
@@ -222,6 +199,6 @@ mod tests {
             landed.completed_at_ns,
             landed.flight_since_ns,
         ) = (1, 1_500, 1_000);
-        assert_eq!(landed.unbooked_flight(), Some((1_000, 500)));
+        assert_eq!(landed.unbooked_flight_ns(), Some(500));
     }
 }

@@ -131,7 +131,7 @@ pub const CAUSES: [Cause; PARTS] = [
     cause(
         "ledger_inflight_ns",
         "in flight",
-        "on the CPU, or in its hypervisor, while a block request of this thread was in flight",
+        "on the CPU, or in its hypervisor, while a block request of this operation was in flight",
     ),
     cause(
         "ledger_self_ns",

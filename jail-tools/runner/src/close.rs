@@ -144,11 +144,13 @@ fn row(op: &RawOp, measured: &Causes) -> Row {
         // doorbell that the hypervisor may answer with steal: they belong to it.
         && (!none(&[counter::REQUESTS])
             || none(&[counter::HARDIRQ_NS, counter::SOFTIRQ_NS, counter::STEAL_NS]));
+    // Steal is credited last, and only as far as it fits: time in flight may hold it too.
+    let certain_ns = measured.attributed_ns() - measured.0[ledger::STEAL].unwrap_or(0);
     Row {
         class: op.class,
         pages: op.found.pages.unwrap_or(0),
         pages_missed: pages_missed(op),
-        left_ns: (latency_ns(op) - measured.attributed_ns()) / units(op),
+        left_ns: (latency_ns(op) - certain_ns) / units(op),
         undisturbed,
     }
 }
