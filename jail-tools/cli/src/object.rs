@@ -25,6 +25,8 @@ pub(crate) fn find() -> anyhow::Result<ObjectFile> {
     };
     let bytes = std::fs::read(&path)
         .with_context(|| format!("read BPF object {} ({PATH})", path.display()))?;
-    let origin = std::env::var(ORIGIN).unwrap_or_else(|_| path.display().to_string());
+    let path = path.display();
+    let origin =
+        std::env::var(ORIGIN).map_or(path.to_string(), |origin| format!("{origin}: {path}"));
     Ok(ObjectFile { bytes, origin })
 }

@@ -114,7 +114,7 @@ fn a_file_under_test_that_cannot_be_is_refused_with_the_reason() {
     );
     assert_eq!(fs::read(&small).unwrap(), b"three", "it is only read");
     refused(&story.path(""), &["is not a regular file", "--file"]);
-    refused(Path::new("/dev/zero"), &["Choose"]);
+    refused(Path::new("/dev/zero"), &["is not a regular file", "--file"]);
 }
 
 #[test]

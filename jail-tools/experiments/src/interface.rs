@@ -123,7 +123,9 @@ pub trait Worker: Send {
     ///
     /// # Errors
     /// The trial fails.
-    fn arrive(&mut self) -> Result<(), ExperimentError>;
+    fn arrive(&mut self) -> Result<(), ExperimentError> {
+        Ok(())
+    }
 
     /// Prepares operation `op`, untimed. `None`: this worker has nothing left to do.
     ///
@@ -138,17 +140,26 @@ pub trait Worker: Send {
     ///
     /// # Errors
     /// The trial fails.
-    fn after(&mut self) -> Result<Found, ExperimentError>;
+    fn after(&mut self) -> Result<Found, ExperimentError> {
+        Ok(Found::default())
+    }
 
     /// Classes an operation from what the probes saw of it. Pure.
-    fn class(&self, seen: &Seen, found: &Found) -> Class;
+    fn class(&self, _seen: &Seen, _found: &Found) -> Class {
+        Class::Unknown
+    }
 
     /// Right after the last operation, before anything else is measured on the thread: let go
     /// whoever waits for this worker. A worker that fails earlier must do so when it is dropped.
     fn leave(&mut self) {}
 
     /// The end of the trial.
-    fn finish(self) -> Report;
+    fn finish(self) -> Report
+    where
+        Self: Sized,
+    {
+        Report::default()
+    }
 }
 
 /// One investigation.

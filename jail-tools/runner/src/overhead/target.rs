@@ -5,8 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use experiments::subject::Provision;
-use experiments::{Announce, ExperimentError, Found, Outcome, Report, Seen, Worker};
-use record::Class;
+use experiments::{Announce, ExperimentError, Outcome, Worker};
 use record::overhead::Medians;
 
 use crate::clock::now_ns;
@@ -94,9 +93,6 @@ fn batch_ns() -> i64 {
 }
 
 impl Worker for Reader {
-    fn arrive(&mut self) -> Result<(), ExperimentError> {
-        Ok(())
-    }
     fn before(&mut self, _: u64) -> Result<Option<Announce>, ExperimentError> {
         Ok(None)
     }
@@ -111,14 +107,5 @@ impl Worker for Reader {
             units: 1,
             started_ns: None,
         }
-    }
-    fn after(&mut self) -> Result<Found, ExperimentError> {
-        Ok(Found::default())
-    }
-    fn class(&self, _: &Seen, _: &Found) -> Class {
-        Class::Unknown
-    }
-    fn finish(self) -> Report {
-        Report::default()
     }
 }
