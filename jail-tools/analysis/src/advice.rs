@@ -72,8 +72,8 @@ fn what(w: &Warning) -> String {
             )
         }
         Warning::Losses { losses: l } => format!(
-            "Lost on the way: {} ring records, {} block requests, {} torn reads, {} exits without a start.",
-            l.ring_drops, l.request_drops, l.torn_reads, l.orphans
+            "Lost on the way: {} ring records, {} block requests, {} completions never seen, {} torn reads, {} exits without a start.",
+            l.ring_drops, l.request_drops, l.completions, l.torn_reads, l.orphans
         ),
         Warning::GapsHealed { gaps } => {
             format!("{gaps} switches never reached the probe and were healed.")

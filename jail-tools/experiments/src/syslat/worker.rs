@@ -45,7 +45,7 @@ pub struct Reader {
     resident: Option<u64>,
     checked: u64,
     missed: u64,
-    re_evicted: u64,
+    restored: u64,
 }
 
 impl Experiment for Syslat {
@@ -135,7 +135,7 @@ impl Reader {
             resident: None,
             checked: 0,
             missed: 0,
-            re_evicted: 0,
+            restored: 0,
         })
     }
 
@@ -244,9 +244,15 @@ impl Worker for Reader {
         };
         if let (Some(wanted), Some(mut found)) = (wanted, self.resident) {
             self.checked += 1;
-            if found != wanted && self.state == State::Cold {
-                self.re_evicted += 1;
-                self.evict(offset, self.size)?;
+            if found != wanted {
+                // Readahead, reclaim or a balloon came in between: put it right, and look again.
+                self.restored += 1;
+                match self.state {
+                    State::Cold => self.evict(offset, self.size)?,
+                    _ => {
+                        self.read(offset).map_err(call("pread"))?;
+                    }
+                }
                 found = self.resident(offset, self.size)?.unwrap_or(found);
                 self.resident = Some(found);
             }
@@ -310,10 +316,14 @@ impl Worker for Reader {
                 ),
             });
         }
-        if self.re_evicted > 0 {
+        if self.restored > 0 {
+            let what = match self.state {
+                State::Cold => "evicted",
+                _ => "read in",
+            };
             report.notes.push(format!(
-                "{} ranges had to be evicted again just before their operation",
-                self.re_evicted
+                "{} ranges had to be {what} again just before their operation",
+                self.restored
             ));
         }
         report

@@ -140,8 +140,8 @@ pub(super) fn observer(m: &Manifest, style: Style) -> String {
 pub(super) fn losses(analysis: &Analysis, style: Style) -> String {
     let l = &analysis.losses;
     let text = format!(
-        "{} ring records, {} block requests, {} torn reads, {} exits without a start; {} switches missed and healed",
-        l.ring_drops, l.request_drops, l.torn_reads, l.orphans, l.gaps
+        "{} ring records, {} block requests, {} completions never seen, {} torn reads, {} exits without a start; {} switches missed and healed",
+        l.ring_drops, l.request_drops, l.completions, l.torn_reads, l.orphans, l.gaps
     );
     style.heading("Losses") + &style.wrapped("  ", "  ", &text)
 }
