@@ -52,7 +52,7 @@ pub enum TrialError {
 }
 
 /// What all threads of a trial share.
-struct Shared0<'a> {
+struct Common<'a> {
     spec: &'a ChildSpec,
     page: Option<std::sync::Arc<Page>>,
     events: Vec<Event>,
@@ -84,7 +84,7 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
         cpus: &spec.conditions.cpus,
     };
     let workers = E::set_up(&setup)?;
-    let shared = Shared0 {
+    let shared = Common {
         spec,
         page: spec
             .ledger
@@ -154,7 +154,7 @@ fn may_sample(spec: &ChildSpec) -> bool {
 }
 
 fn measured_thread<W: Worker>(
-    shared: &Shared0<'_>,
+    shared: &Common<'_>,
     index: usize,
     worker: W,
 ) -> Result<ThreadResult, TrialError> {
@@ -162,7 +162,7 @@ fn measured_thread<W: Worker>(
 }
 
 fn measure<W: Worker>(
-    shared: &Shared0<'_>,
+    shared: &Common<'_>,
     index: usize,
     mut worker: W,
 ) -> Result<ThreadResult, TrialError> {
@@ -257,7 +257,7 @@ fn room(spec: &ChildSpec) -> Vec<RawOp> {
 }
 
 fn operations<W: Worker>(
-    shared: &Shared0<'_>,
+    shared: &Common<'_>,
     index: usize,
     worker: &mut W,
     lens: &mut Lens,
@@ -302,7 +302,7 @@ fn operations<W: Worker>(
 }
 
 fn report(
-    shared: &Shared0<'_>,
+    shared: &Common<'_>,
     threads: Vec<ThreadResult>,
     series: Vec<WireReading>,
 ) -> ChildReport {
