@@ -5,11 +5,11 @@
 //! The runner drives every experiment through [`Experiment`] and [`Worker`], with one trial loop
 //! for all. One door to the kernel: `syslat::oracle` (cachestat(2), mincore(2)).
 
+pub mod error;
 pub mod interface;
 pub mod subject;
 pub mod syslat;
 
-pub use interface::{
-    Announce, Experiment, ExperimentError, Found, Outcome, Pace, Report, Seen, Setup, Worker,
-};
+pub use error::ExperimentError;
+pub use interface::{Announce, Experiment, Found, Outcome, Pace, Report, Seen, Setup, Worker};
 pub use subject::Subject;

@@ -15,6 +15,7 @@ pub mod overhead;
 pub mod registry;
 pub mod run;
 pub mod sampler;
+pub mod sched_class;
 pub mod schedule;
 pub mod self_model;
 pub mod spawn;

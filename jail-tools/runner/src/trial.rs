@@ -217,7 +217,7 @@ fn take_conditions(spec: &ChildSpec, index: usize) -> Result<Option<PinReadBack>
     let pin = c.cpus.get(index).map(|cpu| host::pin(*cpu)).transpose()?;
     match c.sched {
         SchedClass::Other => {}
-        class => crate::child::set_class(class).map_err(TrialError::Condition)?,
+        class => crate::sched_class::set_class(class).map_err(TrialError::Condition)?,
     }
     Ok(pin)
 }

@@ -12,8 +12,9 @@ use record::{Class, Definition};
 use super::definition::{self, WARM_SPAN};
 use super::oracle::{Oracle, OracleKind};
 use super::ranges;
+use crate::error::ExperimentError;
 use crate::interface::{
-    Announce, Experiment, ExperimentError, Found, Outcome, Pace, Report, Seen, Setup, Worker, level,
+    Announce, Experiment, Found, Outcome, Pace, Report, Seen, Setup, Worker, level,
 };
 
 /// The experiment.
