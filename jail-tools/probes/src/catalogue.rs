@@ -42,6 +42,7 @@ const SLEEP: &[usize] = &[
     ledger::RUNQUEUE,
     ledger::PREEMPTED,
     ledger::GAP,
+    ledger::INFLIGHT,
 ];
 
 /// All programs. Exits stand before their entries: attached in this order, no entry can be seen

@@ -8,7 +8,7 @@ use aya::programs::{BtfTracePoint, Program as AyaProgram, ProgramError, RawTrace
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 use aya_log::EbpfLogger;
 use probes_ebpf::{ABI, LOSSES, loss};
-use record::ledger::{PARTS, STEAL};
+use record::ledger::{DEVICE, INFLIGHT, PARTS, STEAL};
 use record::manifest::{Armed, BpfObject};
 
 use crate::bracket::Drain;
@@ -130,6 +130,11 @@ impl Probes {
                 blind,
             });
         }
+        if !sees_requests_start(&armed) {
+            for cause in [DEVICE, INFLIGHT] {
+                blind[cause].get_or_insert_with(|| "no start of a block request is seen".into());
+            }
+        }
         let kept = kept(&ebpf).map_err(refused)?;
         let object = BpfObject {
             origin: object.origin.clone(),
@@ -233,6 +238,14 @@ pub struct Totals {
     pub recorded: u64,
     /// Block requests whose completion never reached a probe.
     pub completions: u64,
+}
+
+/// Either program tells when a request starts. Without both, no wait can be told to be a
+/// device's: that is unavailable, and not 0.
+fn sees_requests_start(armed: &[Armed]) -> bool {
+    armed.iter().any(|a| {
+        a.missing.is_none() && matches!(a.name.as_str(), "block_io_start" | "block_rq_issue")
+    })
 }
 
 fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {
@@ -382,4 +395,27 @@ fn kept(ebpf: &Ebpf) -> Result<Kept, String> {
         intent: map("INTENT")?,
         register,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_the_two_starts_is_enough_and_none_is_not() {
+        let armed = |name: &str, missing: Option<&str>| Armed {
+            name: name.into(),
+            missing: missing.map(Into::into),
+            blind: None,
+        };
+        let gone = Some("no such tracepoint");
+        let issue = |missing| {
+            [
+                armed("block_io_start", gone),
+                armed("block_rq_issue", missing),
+            ]
+        };
+        assert!(sees_requests_start(&issue(None)));
+        assert!(!sees_requests_start(&issue(gone)));
+    }
 }
