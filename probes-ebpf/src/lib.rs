@@ -186,6 +186,16 @@ pub mod loss {
     pub const COMPLETION: usize = 4;
 }
 
+/// What the program `layout_of_task` is asked for: its argument 0.
+pub mod layout {
+    /// The 32 bits at an offset within the current `struct task_struct`.
+    pub const FIELD: u64 = 0;
+    /// The thread's id in the root PID namespace, as the kernel's own helper gives it.
+    pub const PID: u64 = 1;
+    /// The process's id there, likewise.
+    pub const TGID: u64 = 2;
+}
+
 /// Words in the losses map.
 pub const LOSSES: usize = 8;
 

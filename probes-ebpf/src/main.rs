@@ -14,6 +14,8 @@ mod block;
 mod bracket;
 mod globals;
 mod interrupt;
+mod kinds;
+mod layout;
 mod maps;
 mod page_cache;
 mod register;

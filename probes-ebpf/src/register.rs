@@ -4,7 +4,8 @@
 //! "the current task" is the one that asks. Unlike writing the task storage from user space this
 //! needs no pidfd of a thread (`PIDFD_THREAD` is Linux 6.9).
 
-use aya_ebpf::macros::raw_tracepoint;
+use core::ffi::c_void;
+
 use aya_ebpf::programs::RawTracePointContext;
 use aya_log_ebpf::info;
 use probes_ebpf::{COUNTERS, SLOTS};
@@ -14,8 +15,12 @@ use crate::slot::{by_number, current};
 
 /// Argument 0: the slot's number plus 1, or 0 to leave. Returns 0 if done, 1 for a number out of
 /// range, 2 if the kernel has no room for the task's storage.
-#[raw_tracepoint]
-pub fn register(ctx: RawTracePointContext) -> i32 {
+///
+/// By hand and not by aya-ebpf's macro, which drops the return value and returns 0.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "raw_tp")]
+pub fn register(ctx: *mut c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
     let slot_plus_1: u64 = ctx.arg(0);
     if slot_plus_1 > u64::from(SLOTS) {
         return 1;

@@ -9,6 +9,7 @@ mod sources;
 mod tally;
 mod toolchain;
 mod verbs;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -44,12 +45,16 @@ enum Verb {
     Test(verbs::test::Options),
     /// Compile the BPF programs from source
     BuildEbpf(verbs::build_ebpf::Options),
-    /// Install what compiling the BPF programs needs, printing each command first
+    /// Install what compiling the BPF programs and emulating machines needs, printing each command
     Setup {
         /// Only print what would be run
         #[arg(long)]
         dry_run: bool,
     },
+    /// Run the tests on other kernels, in emulated machines
+    Vm(verbs::vm::Options),
+    /// Take over the last results on each kernel, and write README's table of them
+    Kernels(verbs::kernels::Options),
     /// Everything that must pass before a merge
     Ci,
     /// Measure the observer's own cost: `jail-tools overhead ARGS…`
@@ -73,6 +78,8 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Test(options) => verbs::test::run(&workspace, &options),
         Verb::BuildEbpf(options) => verbs::build_ebpf::run(&workspace, &options),
         Verb::Setup { dry_run } => verbs::setup::run(&workspace, dry_run),
+        Verb::Vm(options) => verbs::vm::run(&workspace, &options),
+        Verb::Kernels(options) => verbs::kernels::run(&workspace, &options),
         Verb::Ci => verbs::ci::run(&workspace),
         Verb::Bench(options) => verbs::bench::run(&workspace, &options),
     }

@@ -99,6 +99,15 @@ impl Object {
         }
     }
 
+    /// The variables that tell a program which object to load.
+    pub(crate) fn environment(&self) -> [(String, String); 2] {
+        let path = self.path.to_string_lossy().into_owned();
+        [
+            ("JAIL_TOOLS_BPF_OBJECT".into(), path),
+            ("JAIL_TOOLS_BPF_ORIGIN".into(), self.origin.name().into()),
+        ]
+    }
+
     /// Puts a built object and its manifest here.
     pub(crate) fn store(&self, built: &Path, manifest: &Manifest) -> Result<()> {
         let dir = self
@@ -204,12 +213,8 @@ pub(crate) struct Selected(pub(crate) Option<Object>);
 impl Selected {
     /// Tells the command, and the tests that it runs, which object to load.
     pub(crate) fn pass_to(&self, cmd: Cmd) -> Cmd {
-        match &self.0 {
-            Some(object) => cmd
-                .env("JAIL_TOOLS_BPF_OBJECT", &object.path)
-                .env("JAIL_TOOLS_BPF_ORIGIN", object.origin.name()),
-            None => cmd,
-        }
+        let environment = self.0.iter().flat_map(Object::environment);
+        environment.fold(cmd, |cmd, (name, value)| cmd.env(&name, value))
     }
 }
 

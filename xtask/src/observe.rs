@@ -158,8 +158,13 @@ fn llvm_libraries() -> Vec<LlvmLibrary> {
     found.collect()
 }
 
+/// Is there an apt at all?
+pub(crate) fn has_apt() -> bool {
+    !on_path("apt-get").is_empty()
+}
+
 fn apt(lists_fetched: bool) -> Option<Apt> {
-    if on_path("apt-get").is_empty() {
+    if !has_apt() {
         return None;
     }
     let packages = COMPILER_PACKAGES.iter().flatten().map(ToString::to_string);
@@ -193,7 +198,8 @@ fn apt_candidates(policy: &str) -> BTreeMap<String, String> {
     candidates
 }
 
-fn privilege() -> Privilege {
+/// May this run install packages?
+pub(crate) fn privilege() -> Privilege {
     let root = Cmd::new("id")
         .arg("-u")
         .read()

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -78,8 +78,19 @@ impl Cmd {
         self.check(status)
     }
 
+    /// Runs a command without printing it: one small step of something that was announced.
+    pub(crate) fn quiet(&self) -> Result<()> {
+        self.read_bytes().map(|_| ())
+    }
+
     /// Runs a command that only looks, without printing it, and returns its standard output.
     pub(crate) fn read(&self) -> Result<String> {
+        String::from_utf8(self.read_bytes()?)
+            .with_context(|| format!("`{}` printed bytes that are not UTF-8", self.line()))
+    }
+
+    /// The same for output that is no text.
+    pub(crate) fn read_bytes(&self) -> Result<Vec<u8>> {
         let output = self
             .command()
             .stdin(Stdio::null())
@@ -93,8 +104,24 @@ impl Cmd {
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );
         }
-        String::from_utf8(output.stdout)
-            .with_context(|| format!("`{}` printed bytes that are not UTF-8", self.line()))
+        Ok(output.stdout)
+    }
+
+    /// Prints the command and starts it, with nothing on its standard input: the caller reads
+    /// its standard output, and ends it.
+    pub(crate) fn spawn_reading(&self) -> Result<(Child, ChildStdout)> {
+        eprintln!("+ {}", self.line());
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| self.not_started())?;
+        let stdout = child
+            .stdout
+            .take()
+            .with_context(|| format!("`{}`: no pipe to its output", self.line()))?;
+        Ok((child, stdout))
     }
 
     /// Prints the command, runs it, and hands over each line of its standard output as it

@@ -58,6 +58,11 @@ impl Workspace {
         self.target.join("ebpf")
     }
 
+    /// Kernels, guests and what was seen in them.
+    pub(crate) fn vm(&self) -> PathBuf {
+        self.target.join("vm")
+    }
+
     /// The folder of the committed object.
     pub(crate) fn prebuilt(&self) -> PathBuf {
         self.root.join("probes-ebpf/prebuilt")

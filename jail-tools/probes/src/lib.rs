@@ -8,6 +8,8 @@ mod books;
 pub mod bracket;
 pub mod catalogue;
 pub mod kernel_btf;
+pub mod kinds;
+pub mod layout;
 pub mod ledger;
 pub mod load;
 pub mod object_file;

@@ -14,6 +14,7 @@ use record::manifest::{Armed, BpfObject};
 use crate::bracket::Drain;
 use crate::catalogue::{Group, PROGRAMS, missing_for};
 use crate::kernel_btf::{BtfError, KernelBtf};
+use crate::layout::{self, Field};
 use crate::ledger::{Handles, Kept, inheritable};
 use crate::object_file::{ObjectFile, abi};
 use crate::offsets::Offsets;
@@ -41,6 +42,21 @@ pub enum LoadError {
         /// The call, and its errno.
         why: String,
     },
+    /// The kernel's BTF does not describe the kernel that runs.
+    #[error(
+        "the kernel's BTF says that task_struct.{field} is at offset {offset}, but there stands {read} and not {known}: \
+         /sys/kernel/btf/vmlinux is not this kernel's"
+    )]
+    Layout {
+        /// The field.
+        field: &'static str,
+        /// Its offset by BTF.
+        offset: u32,
+        /// What stands there.
+        read: String,
+        /// What should.
+        known: String,
+    },
 }
 
 /// What to load.
@@ -61,6 +77,7 @@ pub struct Probes {
     blind: [Option<String>; PARTS],
     kept: Kept,
     object: BpfObject,
+    layout: Vec<Field>,
 }
 
 impl std::fmt::Debug for Probes {
@@ -105,10 +122,16 @@ impl Probes {
         };
 
         let btf = Btf::from_sys_fs().map_err(|e| refused(e.to_string()))?;
-        let register: &mut RawTracePoint = program(&mut ebpf, "register").map_err(refused)?;
-        register
-            .load()
-            .map_err(|e| refused(format!("program register: {}", short(&e))))?;
+        load_unattached(&mut ebpf, "register").map_err(refused)?;
+        let layout = checked_layout(&mut ebpf, &offsets).map_err(refused)?;
+        if let Some(wrong) = layout.iter().find(|f| !f.holds()) {
+            return Err(LoadError::Layout {
+                field: wrong.name,
+                offset: wrong.offset,
+                read: wrong.read.clone(),
+                known: wrong.known.clone(),
+            });
+        }
 
         let mut blind: [Option<String>; PARTS] = Default::default();
         blind[STEAL] = steal_why.or_else(|| steal_offsets_missing(&offsets));
@@ -148,6 +171,7 @@ impl Probes {
             blind,
             kept,
             object,
+            layout,
         })
     }
 
@@ -181,6 +205,32 @@ impl Probes {
     #[must_use]
     pub fn object(&self) -> &BpfObject {
         &self.object
+    }
+
+    /// Fields of the loading thread's own `struct task_struct`, as they were checked.
+    #[must_use]
+    pub fn layout(&self) -> &[Field] {
+        &self.layout
+    }
+
+    /// How often each armed program has run since it was loaded.
+    ///
+    /// The kernel counts only while statistics are enabled (`BPF_ENABLE_STATS`): 0 for all of
+    /// them else.
+    ///
+    /// # Errors
+    /// bpf(2) fails, in words.
+    pub fn runs(&self) -> Result<Vec<(String, u64)>, String> {
+        let armed = self.armed.iter().filter(|a| a.missing.is_none());
+        armed
+            .map(|a| match self.ebpf.program(&a.name) {
+                Some(AyaProgram::BtfTracePoint(p)) => p
+                    .info()
+                    .map(|info| (a.name.clone(), info.run_count()))
+                    .map_err(|e| format!("bpf(OBJ_GET_INFO_BY_FD) of {}: {}", a.name, chain(&e))),
+                _ => Err(format!("the object has no program {}", a.name)),
+            })
+            .collect()
     }
 
     /// Losses that belong to no slot, summed over the CPUs, since the load.
@@ -312,7 +362,7 @@ fn page_shift() -> u32 {
         .map_or(12, u32::trailing_zeros)
 }
 
-fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, String>
+pub(crate) fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, String>
 where
     &'a mut T: TryFrom<&'a mut AyaProgram>,
 {
@@ -322,6 +372,25 @@ where
     program
         .try_into()
         .map_err(|_| format!("program {name} is of another type"))
+}
+
+/// Loads a program that is only ever run on a thread's own demand.
+fn load_unattached(ebpf: &mut Ebpf, name: &str) -> Result<(), String> {
+    let program: &mut RawTracePoint = program(ebpf, name)?;
+    program
+        .load()
+        .map_err(|e| format!("program {name}: {}", short(&e)))
+}
+
+fn checked_layout(ebpf: &mut Ebpf, offsets: &Offsets) -> Result<Vec<Field>, String> {
+    const NAME: &str = "layout_of_task";
+    load_unattached(ebpf, NAME)?;
+    let program: &mut RawTracePoint = program(ebpf, NAME)?;
+    let fd = program.fd().map_err(|e| chain(&e))?;
+    let layout = layout::check(fd.as_fd(), offsets);
+    // It has done its work: nothing of it stays in the kernel.
+    program.unload().map_err(|e| chain(&e))?;
+    layout
 }
 
 fn arm(
@@ -344,7 +413,7 @@ fn arm(
 }
 
 /// A program error in one line: a whole verifier log does not belong into a table.
-fn short(error: &ProgramError) -> String {
+pub(crate) fn short(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError {
             io_error,
@@ -364,7 +433,7 @@ fn short(error: &ProgramError) -> String {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(e) = source {
@@ -400,6 +469,24 @@ fn kept(ebpf: &Ebpf) -> Result<Kept, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn needs_root_needs_bpf_the_register_program_says_that_there_is_no_such_slot() {
+        let test = testkit::begin!();
+        let Some(path) = std::env::var_os("JAIL_TOOLS_BPF_OBJECT") else {
+            return test.skip("JAIL_TOOLS_BPF_OBJECT is not set (cargo xtask test sets it)");
+        };
+        let object = ObjectFile {
+            bytes: std::fs::read(&path).unwrap(),
+            origin: "under test".into(),
+        };
+        let probes = Probes::load(&object, Options::default()).unwrap();
+        let register = |number| crate::register::register(probes.kept.register.as_fd(), number);
+        let error = register(u64::from(probes_ebpf::SLOTS) + 1).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(register(1).is_ok());
+        assert!(register(0).is_ok());
+    }
 
     #[test]
     fn one_of_the_two_starts_is_enough_and_none_is_not() {

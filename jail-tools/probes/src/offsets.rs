@@ -19,6 +19,13 @@ pub struct Offsets {
     pub switch_args: Option<u32>,
     /// `task_struct.__state` (5.14) or `state`.
     pub task_state: Option<u32>,
+    /// `task_struct.pid`, `.tgid` and `.comm`: no program needs them, but what stands there is
+    /// known otherwise too, so that a wrong layout shows before anything is armed.
+    pub task_pid: Option<u32>,
+    /// See there.
+    pub task_tgid: Option<u32>,
+    /// See there.
+    pub task_comm: Option<u32>,
     /// `task_struct.se.cfs_rq` (with `CONFIG_FAIR_GROUP_SCHED`).
     pub task_cfs_rq: Option<u32>,
     /// `cfs_rq.rq`.
@@ -65,6 +72,9 @@ impl Offsets {
             task_state: btf
                 .offset("task_struct", "__state")
                 .or_else(|| btf.offset("task_struct", "state")),
+            task_pid: btf.offset("task_struct", "pid"),
+            task_tgid: btf.offset("task_struct", "tgid"),
+            task_comm: btf.offset("task_struct", "comm"),
             task_cfs_rq: btf.offset("task_struct", "se.cfs_rq"),
             cfs_rq_rq: btf.offset("cfs_rq", "rq"),
             steal_delta: steal.map(|(steal, rq)| u64::from(steal).wrapping_sub(u64::from(rq))),

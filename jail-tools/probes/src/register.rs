@@ -1,4 +1,4 @@
-//! A door to the kernel: a thread takes a slot of the ledger for itself.
+//! A door to the kernel: a thread runs a program on itself, above all to take a slot of the ledger.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -29,21 +29,19 @@ struct TestRun {
     pad: u32,
 }
 
-/// Runs the `register` program on the calling thread, which takes the slot with this number plus
-/// 1, cleared; 0 leaves the slot that it has.
+/// Runs a raw-tracepoint program once, on the calling thread, and returns what it returned.
 ///
 /// # Errors
-/// bpf(2) fails (EPERM without `CAP_BPF` and `CAP_PERFMON`), or the program refuses the number.
-pub fn register(program: BorrowedFd<'_>, slot_plus_1: u64) -> io::Result<()> {
-    let context = [slot_plus_1];
+/// bpf(2) fails (EPERM without `CAP_BPF` and `CAP_PERFMON`).
+pub(crate) fn run_on_this_thread(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<u32> {
     let mut attr = TestRun {
         prog_fd: program.as_raw_fd().cast_unsigned(),
-        ctx_in: context.as_ptr() as u64,
-        ctx_size_in: size_of_val(&context) as u32,
+        ctx_in: arguments.as_ptr() as u64,
+        ctx_size_in: size_of_val(arguments) as u32,
         ..TestRun::default()
     };
-    // SAFETY: `attr` and `context` live on this frame until the call returns, and their sizes are
-    // passed; the kernel copies them in and writes only `attr`.
+    // SAFETY: `attr` lives on this frame and the caller's `arguments` are borrowed until the call
+    // returns, and their sizes are passed; the kernel copies them in and writes only `attr`.
     let status = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -55,7 +53,16 @@ pub fn register(program: BorrowedFd<'_>, slot_plus_1: u64) -> io::Result<()> {
     if status < 0 {
         return Err(io::Error::last_os_error());
     }
-    match attr.retval {
+    Ok(attr.retval)
+}
+
+/// Runs the `register` program on the calling thread, which takes the slot with this number plus
+/// 1, cleared; 0 leaves the slot that it has.
+///
+/// # Errors
+/// bpf(2) fails (EPERM without `CAP_BPF` and `CAP_PERFMON`), or the program refuses the number.
+pub fn register(program: BorrowedFd<'_>, slot_plus_1: u64) -> io::Result<()> {
+    match run_on_this_thread(program, &[slot_plus_1])? {
         0 => Ok(()),
         1 => Err(io::Error::new(
             io::ErrorKind::InvalidInput,

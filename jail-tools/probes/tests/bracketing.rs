@@ -76,10 +76,10 @@ fn agree(op: usize, record: &Record, call: &Call) {
 
 #[test]
 fn needs_root_needs_bpf_each_record_agrees_with_its_call_and_with_the_ledger() {
-    const TEST: &str = "needs_root_needs_bpf_each_record_agrees_with_its_call_and_with_the_ledger";
     const READS: u64 = 3000;
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((mut probes, data)) = load(TEST, options()).zip(Data::make(TEST, 64 << 20)) else {
+    let Some((mut probes, data)) = load(&test, options()).zip(Data::make(&test, 64 << 20)) else {
         return;
     };
     let page = Page::map(probes.handles()).unwrap();
@@ -115,9 +115,9 @@ fn needs_root_needs_bpf_each_record_agrees_with_its_call_and_with_the_ledger() {
 
 #[test]
 fn needs_root_needs_bpf_the_books_balance_when_the_ring_overflows() {
-    const TEST: &str = "needs_root_needs_bpf_the_books_balance_when_the_ring_overflows";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((mut probes, data)) = load(TEST, options()).zip(Data::make(TEST, 1 << 20)) else {
+    let Some((mut probes, data)) = load(&test, options()).zip(Data::make(&test, 1 << 20)) else {
         return;
     };
     let page = Page::map(probes.handles()).unwrap();

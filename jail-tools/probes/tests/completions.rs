@@ -147,10 +147,10 @@ fn check(name: &str, reads: &Reads) {
 
 #[test]
 fn needs_root_needs_bpf_cold_reads_wait_for_their_own_requests_on_every_cpu() {
-    const TEST: &str = "needs_root_needs_bpf_cold_reads_wait_for_their_own_requests_on_every_cpu";
     const READS: u64 = 1000;
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(TEST, Options::default()).zip(Data::make(TEST, 64 << 20))
+    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 64 << 20))
     else {
         return;
     };

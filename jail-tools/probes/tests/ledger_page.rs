@@ -14,13 +14,13 @@ use probes::{Diff, Options, Page, Probes, counter};
 
 #[test]
 fn needs_root_needs_bpf_every_program_is_armed_or_its_absence_is_named() {
-    const TEST: &str = "needs_root_needs_bpf_every_program_is_armed_or_its_absence_is_named";
+    let test = testkit::begin!();
     let _turn = my_turn();
     let options = Options {
         bracket: Some(17),
         log: false,
     };
-    let Some(probes) = load(TEST, options) else {
+    let Some(probes) = load(&test, options) else {
         return;
     };
     for a in probes.armed() {
@@ -41,7 +41,7 @@ fn needs_root_needs_bpf_every_program_is_armed_or_its_absence_is_named() {
 
 #[test]
 fn needs_root_needs_bpf_dropped_probes_leave_no_descriptor_behind() {
-    const TEST: &str = "needs_root_needs_bpf_dropped_probes_leave_no_descriptor_behind";
+    let test = testkit::begin!();
     let _turn = my_turn();
     let of_bpf = || {
         let links = std::fs::read_dir("/proc/self/fd").unwrap();
@@ -51,7 +51,7 @@ fn needs_root_needs_bpf_dropped_probes_leave_no_descriptor_behind() {
             .count()
     };
     let before = of_bpf();
-    let Some(probes) = load(TEST, Options::default()) else {
+    let Some(probes) = load(&test, Options::default()) else {
         return;
     };
     let page = Page::map(probes.handles()).unwrap();
@@ -63,9 +63,10 @@ fn needs_root_needs_bpf_dropped_probes_leave_no_descriptor_behind() {
 
 #[test]
 fn needs_root_needs_bpf_an_evicted_range_is_a_miss_and_then_a_hit() {
-    const TEST: &str = "needs_root_needs_bpf_an_evicted_range_is_a_miss_and_then_a_hit";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(TEST, Options::default()).zip(Data::make(TEST, 1 << 20)) else {
+    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 1 << 20))
+    else {
         return;
     };
     let page = Page::map(probes.handles()).unwrap();
@@ -115,10 +116,11 @@ fn has_another_cause(diff: &Diff) -> bool {
 
 #[test]
 fn needs_root_needs_bpf_a_warm_hit_fires_no_probe() {
-    const TEST: &str = "needs_root_needs_bpf_a_warm_hit_fires_no_probe";
     const READS: u64 = 100_000;
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(TEST, Options::default()).zip(Data::make(TEST, 1 << 20)) else {
+    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 1 << 20))
+    else {
         return;
     };
     let page = Page::map(probes.handles()).unwrap();
@@ -153,11 +155,11 @@ fn needs_root_needs_bpf_a_warm_hit_fires_no_probe() {
 
 #[test]
 fn needs_root_needs_bpf_each_thread_sees_its_own_pages_only() {
-    const TEST: &str = "needs_root_needs_bpf_each_thread_sees_its_own_pages_only";
     const THREADS: u64 = 4;
     const READS: u64 = 200;
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(TEST, Options::default()).zip(Data::make(TEST, 32 << 20))
+    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 32 << 20))
     else {
         return;
     };
@@ -209,7 +211,7 @@ fn cold_read(data: &Data) {
     data.read(&mut [0; PAGE as usize], 0);
 }
 
-fn armed_page(test: &str) -> Option<(Probes, std::sync::Arc<Page>, Data)> {
+fn armed_page(test: &testkit::Test) -> Option<(Probes, std::sync::Arc<Page>, Data)> {
     let probes = load(test, Options::default())?;
     let page = Page::map(probes.handles()).unwrap();
     Some((probes, page, Data::make(test, 1 << 20)?))
@@ -217,9 +219,9 @@ fn armed_page(test: &str) -> Option<(Probes, std::sync::Arc<Page>, Data)> {
 
 #[test]
 fn needs_root_needs_bpf_a_slot_is_cleared_when_it_is_taken_again() {
-    const TEST: &str = "needs_root_needs_bpf_a_slot_is_cleared_when_it_is_taken_again";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((_probes, page, data)) = armed_page(TEST) else {
+    let Some((_probes, page, data)) = armed_page(&test) else {
         return;
     };
     let mut first = page.take(5).unwrap();
@@ -237,9 +239,9 @@ fn needs_root_needs_bpf_a_slot_is_cleared_when_it_is_taken_again() {
 
 #[test]
 fn needs_root_needs_bpf_a_thread_that_left_its_slot_is_counted_no_more() {
-    const TEST: &str = "needs_root_needs_bpf_a_thread_that_left_its_slot_is_counted_no_more";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((_probes, page, data)) = armed_page(TEST) else {
+    let Some((_probes, page, data)) = armed_page(&test) else {
         return;
     };
     let mut stays = page.take(6).unwrap();
@@ -255,9 +257,9 @@ fn needs_root_needs_bpf_a_thread_that_left_its_slot_is_counted_no_more() {
 
 #[test]
 fn needs_root_needs_bpf_there_are_64_slots_and_a_65th_is_an_error() {
-    const TEST: &str = "needs_root_needs_bpf_there_are_64_slots_and_a_65th_is_an_error";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((_probes, page, _)) = armed_page(TEST) else {
+    let Some((_probes, page, _)) = armed_page(&test) else {
         return;
     };
     assert!(page.take(63).is_ok());

@@ -100,10 +100,10 @@ fn block(slot: &mut SlotReader, work: impl FnOnce()) -> (Usage, Diff) {
 
 #[test]
 fn needs_root_needs_bpf_switches_and_faults_are_what_getrusage_counts() {
-    const TEST: &str = "needs_root_needs_bpf_switches_and_faults_are_what_getrusage_counts";
     const ROUNDS: u64 = 25;
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(TEST, Options::default()).zip(Data::make(TEST, 16 << 20))
+    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 16 << 20))
     else {
         return;
     };

@@ -1,16 +1,22 @@
-//! `cargo xtask setup`: installs what compiling the BPF programs needs, and nothing else.
+//! `cargo xtask setup`: installs what compiling the BPF programs and emulating machines needs,
+//! and nothing else.
 
 use anyhow::{Result, bail};
 
 use crate::observe;
 use crate::shell::Cmd;
 use crate::toolchain::{Decision, LINKER_VERSION, LlvmLibrary, Privilege, Step, Toolchain, decide};
+use crate::verbs::vm;
 use crate::workspace::{Workspace, cargo};
 
 /// Installs what is missing; with `dry_run` only prints the next command.
 pub(crate) fn run(workspace: &Workspace, dry_run: bool) -> Result<()> {
     if !dry_run {
-        return ensure(workspace).map(|_| ());
+        ensure(workspace)?;
+        return ensure_machines();
+    }
+    if let Some(command) = machines(&vm::missing_packages(), observe::privilege()) {
+        println!("{}", command.line());
     }
     let facts = observe::facts(workspace, false);
     match decide(&facts) {
@@ -59,6 +65,53 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<Toolchain> {
     }
 }
 
+/// What `cargo xtask vm` makes machines with, installed if need be.
+pub(crate) fn ensure_machines() -> Result<()> {
+    let missing = vm::missing_packages();
+    let Some(command) = machines(&missing, observe::privilege()) else {
+        println!("machines: all that `cargo xtask vm` needs is here");
+        return Ok(());
+    };
+    if observe::has_apt() {
+        // The lists may never have been fetched, or name what is gone.
+        update_lists();
+        command.run()?;
+    }
+    match vm::missing_packages() {
+        left if left.is_empty() => Ok(()),
+        left => bail!(
+            "not here, and not to be had by apt: {} (as Debian names these packages); install them for `cargo xtask vm`",
+            left.join(", ")
+        ),
+    }
+}
+
+/// Fetches apt's lists. One unreachable source among many fails this, and the others can still
+/// have what is needed: so that it is a warning.
+pub(crate) fn update_lists() {
+    let update = as_root(observe::privilege()).args(["apt-get", "update"]);
+    if let Err(error) = update.run() {
+        eprintln!("warning: {error:#}");
+    }
+}
+
+/// The one command that brings these packages; none if there are none.
+fn machines(packages: &[&str], privilege: Privilege) -> Option<Cmd> {
+    (!packages.is_empty()).then(|| install(privilege, packages))
+}
+
+fn install<S: AsRef<std::ffi::OsStr>>(privilege: Privilege, packages: &[S]) -> Cmd {
+    as_root(privilege)
+        .args([
+            "apt-get",
+            "install",
+            "--yes",
+            "--no-remove",
+            "--no-install-recommends",
+        ])
+        .args(packages)
+}
+
 fn announce(toolchain: &Toolchain) {
     println!(
         "BPF toolchain: {} with {}",
@@ -75,15 +128,7 @@ fn command(workspace: &Workspace, step: &Step, privilege: Privilege) -> Cmd {
     match step {
         Step::AptUpdate => as_root(privilege).args(["apt-get", "update"]),
         // `--no-remove`: rustc-web conflicts with rustc, and setup takes nothing away.
-        Step::AptInstall(packages) => as_root(privilege)
-            .args([
-                "apt-get",
-                "install",
-                "--yes",
-                "--no-remove",
-                "--no-install-recommends",
-            ])
-            .args(packages),
+        Step::AptInstall(packages) => install(privilege, packages),
         Step::RustupNightlyWithSources => Cmd::new("rustup").args([
             "toolchain",
             "install",
@@ -151,6 +196,17 @@ mod tests {
                         --no-install-recommends llvm-22-dev";
         assert_eq!(line(&step, Privilege::Root), expected);
         assert_eq!(line(&step, Privilege::Sudo), format!("sudo {expected}"));
+    }
+
+    #[test]
+    fn what_machines_need_is_one_command_or_none() {
+        assert!(machines(&[], Privilege::Root).is_none());
+        let command = machines(&["qemu-system-x86", "xz-utils"], Privilege::Sudo);
+        let line = command.expect("two are missing").line();
+        assert!(
+            line.starts_with("sudo env") && line.ends_with("qemu-system-x86 xz-utils"),
+            "{line}"
+        );
     }
 
     #[test]

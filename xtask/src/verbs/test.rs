@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// The rebuilt object wherever there is a toolchain, and in CI (`CI` is set) one is
 /// installed for it; else the one that `run` would use.
-fn object_under_test(workspace: &Workspace) -> Result<Selected> {
+pub(crate) fn object_under_test(workspace: &Workspace) -> Result<Selected> {
     let in_ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false");
     let toolchain = if in_ci {
         setup::ensure(workspace)?

@@ -122,11 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn needs_root_polling_is_in_force_while_the_guard_lives() {
-        if !nix::unistd::geteuid().is_root() || in_force().is_none() {
-            eprintln!("skipped: needs root and {PATH}");
-            return;
-        }
+    fn needs_root_needs_cpu_dma_latency_polling_is_in_force_while_the_guard_lives() {
+        let _test = testkit::begin!();
         let (guard, change) = IdleGuard::apply(IdlePolicy::Poll);
         assert_eq!(change.unwrap().refused, None);
         assert!(guard.policy().starts_with("polling"));

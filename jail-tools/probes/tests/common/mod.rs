@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,22 +16,10 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use probes::object_file::ObjectFile;
 use probes::{Options, Probes};
+use testkit::Test;
 
 /// Bytes of a page-cache page on the machines that the tests know.
 pub(crate) const PAGE: u64 = 4096;
-
-/// Notes for `cargo xtask test` that a test could not run: one `test: reason` a line.
-pub(crate) fn skip(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
-    if let Some(path) = std::env::var_os("JAIL_TOOLS_SKIP_LOG") {
-        let mut log = File::options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .unwrap();
-        writeln!(log, "{test}: {why}").unwrap();
-    }
-}
 
 /// The object under test, or why there is none.
 pub(crate) fn object() -> Result<ObjectFile, &'static str> {
@@ -44,23 +31,16 @@ pub(crate) fn object() -> Result<ObjectFile, &'static str> {
     })
 }
 
-/// The probes, loaded and attached; `None` after a note where this machine can't have them.
-pub(crate) fn load(test: &str, options: Options) -> Option<Probes> {
+/// The probes, loaded and attached, for a test whose name says that it needs BPF; `None` after a
+/// note where there is no object to load.
+pub(crate) fn load(test: &Test, options: Options) -> Option<Probes> {
     let object = match object() {
-        Ok(object) if nix::unistd::geteuid().is_root() => object,
-        Ok(_) => {
-            skip(test, "needs root");
-            return None;
-        }
+        Ok(object) => object,
         Err(why) => {
-            skip(test, why);
+            test.skip(why);
             return None;
         }
     };
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        skip(test, "this kernel has no BTF in /sys/kernel/btf/vmlinux");
-        return None;
-    }
     Some(Probes::load(&object, options).unwrap())
 }
 
@@ -138,13 +118,10 @@ pub(crate) struct Data {
 
 impl Data {
     /// Makes one, evicted; `None` after a note where the build folder's files can't be cold.
-    pub(crate) fn make(test: &str, bytes: u64) -> Option<Self> {
+    pub(crate) fn make(test: &Test, bytes: u64) -> Option<Self> {
         let dir = env!("CARGO_TARGET_TMPDIR");
         if statfs(dir).unwrap().filesystem_type() == TMPFS_MAGIC {
-            skip(
-                test,
-                "the build folder is on tmpfs: nothing there can be cold",
-            );
+            test.skip("the build folder is on tmpfs: nothing there can be cold");
             return None;
         }
         let mut file = tempfile::tempfile_in(dir).unwrap();

@@ -15,7 +15,7 @@ use record::{Class, Definition, Sample};
 use runner::trial::TrialError;
 use runner::wire::{ChildReport, Sight};
 
-use crate::support::{ledger, load, my_turn, skip};
+use crate::support::{ledger, load, my_turn};
 use crate::{definition, run, slept, sound};
 
 /// Iterations in one time slice.
@@ -165,34 +165,26 @@ fn counted(report: &ChildReport, threads: usize) {
 }
 
 #[test]
-fn spinning_threads_are_released_together() {
+fn needs_two_cpus_spinning_threads_are_released_together() {
+    let _test = testkit::begin!();
     let _turn = my_turn();
-    if crate::support::cpus().len() < 2 {
-        return skip(
-            "false_sharing::spinning_threads_are_released_together",
-            "needs two CPUs",
-        );
-    }
     two_threads(None);
 }
 
 #[test]
-fn needs_root_needs_bpf_spinning_threads_have_closed_ledgers() {
-    const TEST: &str = "false_sharing::needs_root_needs_bpf_spinning_threads_have_closed_ledgers";
+fn needs_root_needs_bpf_needs_two_cpus_spinning_threads_have_closed_ledgers() {
+    let test = testkit::begin!();
     let _turn = my_turn();
-    if crate::support::cpus().len() < 2 {
-        return skip(TEST, "needs two CPUs");
-    }
-    if let Some(probes) = load(TEST) {
+    if let Some(probes) = load(&test) {
         two_threads(Some(&ledger(&probes)));
     }
 }
 
 #[test]
 fn needs_root_needs_bpf_more_threads_than_cpus_all_have_slots() {
-    const TEST: &str = "false_sharing::needs_root_needs_bpf_more_threads_than_cpus_all_have_slots";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some(probes) = load(TEST) else { return };
+    let Some(probes) = load(&test) else { return };
     for (threads, ops) in [(8, 50), (64, 5)] {
         let report = trial(threads, "padded", ops, 10_000, Some(ledger(&probes))).unwrap();
         let rows = sound(&report, threads, true);
@@ -210,9 +202,9 @@ fn needs_root_needs_bpf_more_threads_than_cpus_all_have_slots() {
 
 #[test]
 fn needs_root_needs_bpf_a_thread_too_many_ends_the_trial_and_lets_its_peers_go() {
-    const TEST: &str = "false_sharing::needs_root_needs_bpf_a_thread_too_many_ends_the_trial_and_lets_its_peers_go";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    let Some(probes) = load(TEST) else { return };
+    let Some(probes) = load(&test) else { return };
     let error = trial(65, "padded", 5, 10_000, Some(ledger(&probes))).unwrap_err();
     assert!(matches!(error, TrialError::Ledger(_)), "{error}");
     assert!(error.to_string().contains("slot 64"), "{error}");

@@ -256,9 +256,9 @@ fn each_message_is_delivered_once_with_the_time_it_waited() {
 
 #[test]
 fn needs_root_needs_bpf_each_message_has_a_closed_ledger() {
-    const TEST: &str = "queue::needs_root_needs_bpf_each_message_has_a_closed_ledger";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    if let Some(probes) = load(TEST) {
+    if let Some(probes) = load(&test) {
         delivered(Some(&ledger(&probes)));
     }
 }

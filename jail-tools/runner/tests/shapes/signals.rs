@@ -201,9 +201,9 @@ fn each_signal_to_a_process_of_its_own_is_answered() {
 
 #[test]
 fn needs_root_needs_bpf_each_signal_has_a_closed_ledger() {
-    const TEST: &str = "signals::needs_root_needs_bpf_each_signal_has_a_closed_ledger";
+    let test = testkit::begin!();
     let _turn = my_turn();
-    if let Some(probes) = load(TEST) {
+    if let Some(probes) = load(&test) {
         answered(Some(&ledger(&probes)));
     }
 }

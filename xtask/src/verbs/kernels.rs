@@ -1,0 +1,50 @@
+//! `cargo xtask kernels`: README's table of kernels, from the last results and from nothing else.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::vm::results::{self, Results};
+use crate::workspace::Workspace;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Change nothing; fail unless README shows the results that are kept
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if !options.check {
+        for fresh in results::load(&results::fresh(workspace))? {
+            take_over(workspace, &fresh)?;
+        }
+    }
+    let kept = results::load(&results::kept(workspace))?;
+    let path = workspace.root.join("README.md");
+    let before =
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let after = results::insert(&before, &results::table(&kept))?;
+    match (before == after, options.check) {
+        (true, _) => println!("README.md shows the results on {} kernels", kept.len()),
+        (false, true) => bail!(
+            "README.md's table of kernels is not what the results give: run `cargo xtask kernels`"
+        ),
+        (false, false) => {
+            std::fs::write(&path, after).with_context(|| format!("write {}", path.display()))?;
+            println!("README.md: table of {} kernels written", kept.len());
+        }
+    }
+    Ok(())
+}
+
+/// Results with failures are no claim to make; they are named and left out.
+fn take_over(workspace: &Workspace, fresh: &Results) -> Result<()> {
+    if fresh.failed > 0 {
+        println!(
+            "{}: {} tests failed in the last run: not taken over",
+            fresh.kernel, fresh.failed
+        );
+        return Ok(());
+    }
+    fresh.store(&results::kept(workspace))
+}

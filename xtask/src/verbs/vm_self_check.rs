@@ -1,0 +1,111 @@
+//! `cargo xtask vm --self-check`: does the machinery notice what it is there to notice?
+//!
+//! A guest is made to fail in each way that is not a failing test, and the verdict on it has to
+//! say so. A check that cannot fail would be none.
+
+use anyhow::{Result, bail};
+use guest::Step;
+
+use crate::vm::deb::Kernel;
+use crate::vm::outcome::KernelOutcome;
+
+/// One way to fail, and what the outcome then has to say.
+struct Case {
+    name: &'static str,
+    steps: Vec<Step>,
+    says: &'static [&'static str],
+}
+
+fn step(name: &str, command: &[&str], limit_s: u64) -> Step {
+    Step {
+        name: name.to_owned(),
+        command: command.iter().map(|w| (*w).to_owned()).collect(),
+        dir: "/".to_owned(),
+        limit_s,
+        expects: None,
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let fine = || step("fine", &["/bin/true"], 10);
+    vec![
+        Case {
+            name: "a test that hangs is ended by its limit, and the next one runs",
+            steps: vec![step("hangs", &["/bin/sleep", "1000"], 3), fine()],
+            says: &[
+                "FAILED: hangs: hung: ended after 3 s",
+                "1 passed, 1 failed, 0 skipped",
+            ],
+        },
+        Case {
+            name: "a test that fails, leaves a process behind, and is named for both",
+            steps: vec![
+                step(
+                    "fails",
+                    &["/bin/sh", "-c", "setsid sleep 1000 & exit 7"],
+                    10,
+                ),
+                fine(),
+            ],
+            says: &[
+                "FAILED: fails: exit status: 7",
+                "left running by fails: sleep",
+            ],
+        },
+        Case {
+            name: "a kernel that panics is a failure with its trace",
+            steps: vec![
+                fine(),
+                step(
+                    "panics",
+                    &["/bin/sh", "-c", "echo c > /proc/sysrq-trigger"],
+                    60,
+                ),
+                fine(),
+            ],
+            says: &[
+                "FAILED: panics: during this test the kernel panicked",
+                "FAILED: fine: never began",
+                "Call Trace",
+                "1 passed, 2 failed",
+            ],
+        },
+        Case {
+            name: "a guest that falls silent is ended by the host, its console shown",
+            steps: vec![step("silent", &[guest::SILENCE], 2)],
+            says: &[
+                "FAILED: silent: during this test the guest hung",
+                "FAILED: the guest hung",
+            ],
+        },
+    ]
+}
+
+/// Runs every case on the first kernel.
+pub(crate) fn run(
+    kernels: &[Kernel],
+    mut guest: impl FnMut(&Kernel, Vec<Step>) -> Result<KernelOutcome>,
+) -> Result<()> {
+    let Some(kernel) = kernels.first() else {
+        bail!("no kernel to check on");
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for case in cases() {
+        println!("\n== {}", case.name);
+        let outcome = guest(kernel, case.steps)?;
+        let text = outcome.to_string();
+        println!("{text}");
+        let missing: Vec<&&str> = case.says.iter().filter(|s| !text.contains(**s)).collect();
+        if missing.is_empty() && !outcome.good() {
+            passed += 1;
+        } else {
+            failed += 1;
+            println!("NOT NOTICED: {missing:?}");
+        }
+    }
+    println!("\n{passed} passed, {failed} failed, 0 skipped");
+    if failed > 0 {
+        bail!("{failed} ways to fail were not noticed");
+    }
+    Ok(())
+}
