@@ -6,7 +6,7 @@ use perf_event::{Builder, Counter, Group as PerfGroup};
 use record::Grade;
 use record::manifest::Armed;
 
-use crate::events::{Event, Group};
+use crate::events::{Event, Group, WithoutKernel};
 use crate::tracefs::Tracefs;
 
 /// One counter's value at a moment, unscaled.
@@ -88,9 +88,7 @@ impl ThreadCounters {
             match add(&mut open.group, row, tracefs) {
                 Ok((name, counter)) => {
                     let user_only = name.ends_with(":u");
-                    let blind = user_only.then(|| {
-                        "only user mode is counted: lower kernel.perf_event_paranoid".into()
-                    });
+                    let blind = user_only.then(|| format!("{}, in the kernel", row.about));
                     self.armed.push(Armed {
                         name: name.clone(),
                         missing: None,
@@ -181,7 +179,11 @@ fn add(
         Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
             let builder = row.builder(tracefs, true)?;
             let counter = group.add(&builder).map_err(|e| why(row, &e))?;
-            Ok((format!("{}:u", row.name), counter))
+            let name = match row.without_kernel() {
+                WithoutKernel::Whole => row.name.into(),
+                _ => format!("{}:u", row.name),
+            };
+            Ok((name, counter))
         }
         Err(e) => Err(why(row, &e)),
     }
@@ -199,7 +201,9 @@ fn why(row: &Event, error: &io::Error) -> String {
         }
         Some(libc::ENOENT) => "ENOENT: this processor does not have the event".into(),
         Some(libc::EACCES | libc::EPERM) => {
-            format!("{error}: lower kernel.perf_event_paranoid or grant CAP_PERFMON")
+            format!(
+                "perf_event_open: {error}: kernel.perf_event_paranoid, or a filter of system calls"
+            )
         }
         Some(libc::EMFILE) => format!("{error}: raise the limit of open files"),
         _ => format!("perf_event_open: {error}"),
