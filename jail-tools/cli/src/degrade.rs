@@ -5,6 +5,10 @@ use probes::{Options, Probes};
 use record::ledger::CAUSES;
 use runner::wire::Sight;
 
+/// What it means.
+const BLIND: &str = "where the time went is inferred from the kernel's accounting of each thread, as far as that \
+    goes; hits and misses are told by the oracle only";
+
 /// Probes that were loaded, or the named degradation.
 pub(crate) enum Eyes {
     /// Loaded and attached.
@@ -21,11 +25,13 @@ impl Eyes {
             .and_then(|o| Probes::load(&o, options).map_err(|e| e.to_string()));
         match loaded {
             Ok(probes) => Self::Open(Box::new(probes)),
-            Err(why) => Self::Closed(format!(
-                "no probes ({why}): where the time went is unknown, hits and misses are told by the oracle only; {}",
-                advice()
-            )),
+            Err(why) => Self::Closed(format!("no probes ({why}): {BLIND}")),
         }
+    }
+
+    /// They were not wanted.
+    pub(crate) fn closed() -> Self {
+        Self::Closed(format!("no probes (--no-probes): {BLIND}"))
     }
 
     /// What they see, if anything.
@@ -49,13 +55,5 @@ impl Eyes {
                     .collect()
             }
         }
-    }
-}
-
-fn advice() -> &'static str {
-    if nix::unistd::geteuid().is_root() {
-        "`jail-tools doctor` shows what this kernel lacks"
-    } else {
-        "run as root, or grant CAP_BPF and CAP_PERFMON"
     }
 }

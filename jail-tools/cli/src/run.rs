@@ -13,6 +13,7 @@ use record::manifest::{FORMAT_VERSION, Manifest, RunEnd};
 use record::run_dir::RunError;
 use record::{HostFacts, Plan, RunDir, TrialStatus};
 use report::Report;
+use runner::usage::UsageSight;
 use runner::{Finished, Rig, run_plan};
 
 use crate::args;
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
         )
     };
     let mut eyes = if args.no_probes {
-        Eyes::Closed("no probes (--no-probes): where the time went is unknown, hits and misses are told by the oracle only".into())
+        Eyes::closed()
     } else {
         Eyes::open(
             object,
@@ -75,6 +76,8 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
         )
     };
     manifest.observer = observer;
+    let usage = matches!(eyes, Eyes::Closed(_)).then(UsageSight::of_this_kernel);
+    manifest.usage = usage.as_ref().map(runner::infer::grades);
     describe(&mut manifest, &host_side, &eyes);
     run.write_manifest(&manifest)?;
     announce(&run, &manifest, provision.as_ref());
@@ -84,6 +87,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             Eyes::Open(probes) => eyes.sight().map(|sight| (probes.handles(), sight)),
             Eyes::Closed(_) => None,
         },
+        usage,
         counters: !args.no_counters,
         series_ms: args.series_ms,
         housekeeping: decision.housekeeping_cpus.clone(),
@@ -133,6 +137,7 @@ fn manifest(host: HostFacts, plans: Vec<Plan>, decision: &host::Decision) -> Man
             .into(),
         bpf_object: None,
         probes: Vec::new(),
+        usage: None,
         counters: Vec::new(),
         degraded: decision.degraded.clone(),
         observer: Vec::new(),

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use common::account::is_blind;
 use common::{Csv, ONE_CELL, Said, Story, no_bpf, no_program, no_root, skip};
 use record::manifest::{Manifest, RunEnd};
 use record::{Sample, TrialStatus};
@@ -60,16 +61,6 @@ fn degradation<'a>(manifest: &'a Manifest, said: &Said, begins: &str) -> &'a str
     assert!(said.err.contains(&format!("degraded: {}", lines[0])));
     said.prints(&format!("Degraded: {begins}"));
     lines[0]
-}
-
-/// Nothing that only probes can see has a figure.
-fn is_blind(manifest: &Manifest, samples: &[Sample]) {
-    assert!(manifest.bpf_object.is_none() && manifest.probes.is_empty());
-    for s in samples {
-        assert!(s.pages_missed.is_none() && s.switches_voluntary.is_none());
-        assert_eq!(s.causes.0[record::ledger::DEVICE], None);
-        assert_eq!(s.causes.0[record::ledger::SELF], None);
-    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn usage() -> Usage {
 }
 
 const SLEEPS: u64 = 20;
+const PAGE: usize = 4096;
 
 #[test]
 fn switches_read_0_without_the_kernel_however_many_there_were() {
@@ -67,7 +68,6 @@ fn faults_without_the_kernel_are_those_of_user_mode() {
     let Some(mut faults) = counter(Software::PAGE_FAULTS) else {
         return println!("skipped: perf_event_open is refused here");
     };
-    const PAGE: usize = 4096;
     // Fresh from the kernel: allocated large and zeroed, so that no page of it is there yet.
     let mut touched = vec![0u8; 1024 * PAGE];
     let mut filled = vec![0u8; 1024 * PAGE];

@@ -14,6 +14,7 @@ use record::{Cell, Fact, Grade, Reading, Sample, TrialRecord, TrialSpec, TrialSt
 
 use crate::clock::realtime_ns;
 use crate::spawn::{self, Ended};
+use crate::usage::UsageSight;
 use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 
 /// What stands ready for all trials of a run.
@@ -21,6 +22,8 @@ use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 pub struct Rig {
     /// The ledger's descriptors and what the probes can see, if they are loaded.
     pub ledger: Option<(Handles, Sight)>,
+    /// What a thread's account tells on this kernel: looked at where there is no ledger.
+    pub usage: Option<UsageSight>,
     /// Arm counters?
     pub counters: bool,
     /// Read them every so many ms; 0: only at start and end.
@@ -100,6 +103,10 @@ fn one(
         budget: plan.budget.clone(),
         conditions: plan.conditions.clone(),
         ledger: rig.ledger.clone().filter(|_| arms.ledger),
+        usage: rig
+            .usage
+            .clone()
+            .filter(|_| arms.ledger && rig.ledger.is_none()),
         counters: rig.counters && arms.counters,
         series_ms: rig.series_ms,
         housekeeping: rig.housekeeping.clone(),

@@ -19,6 +19,7 @@ use crate::gate::Gate;
 use crate::lens::Lens;
 use crate::sampler::{self, Shared};
 use crate::self_model::median;
+use crate::usage::UsageReader;
 use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 
 /// The floor is spun for this long before and after the operations, ns: about six timer ticks
@@ -173,7 +174,11 @@ fn measure<W: Worker>(
         .as_ref()
         .map(|page| page.take(index as u32))
         .transpose()?;
-    let mut lens = Lens::new(slot);
+    let mut lens = match (slot, &spec.usage) {
+        (Some(slot), _) => Lens::ledger(slot),
+        (None, Some(sight)) => Lens::usage(UsageReader::open(sight)),
+        (None, None) => Lens::bare(),
+    };
     if spec.counters {
         let opened = ThreadCounters::open(&shared.events, shared.tracefs.as_ref());
         let _ = shared.counters[index].set(Shared::new(opened));
@@ -247,6 +252,7 @@ fn room(spec: &ChildSpec) -> Vec<RawOp> {
                 started_ns: None,
             },
             diff: None,
+            usage: None,
         },
         found: Found::default(),
         class: Class::Unknown,

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each story uses the part that it needs")]
 
+pub(crate) mod account;
 pub(crate) mod host_state;
 pub(crate) mod processes;
 

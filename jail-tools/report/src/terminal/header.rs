@@ -20,6 +20,7 @@ pub(super) fn render(report: &Report, style: Style) -> String {
         ("idle policy", m.idle_policy.clone()),
         ("oracle", m.oracle.clone()),
         ("BPF object", object(m)),
+        ("causes", causes(m)),
         ("storage", storage(m)),
         ("armed", armed(m)),
         ("status", status(report)),
@@ -65,6 +66,18 @@ fn object(m: &Manifest) -> String {
     match &m.bpf_object {
         Some(o) => format!("{}, crc32 {:08x}, ABI {}", o.origin, o.crc32, o.abi),
         None => format!("{MISSING} (none was loaded: causes that only probes see are unavailable)"),
+    }
+}
+
+/// Where the parts of the ledgers come from.
+fn causes(m: &Manifest) -> String {
+    match (&m.bpf_object, &m.usage) {
+        (Some(_), _) => "counted on the ledger page, by the probes".into(),
+        (None, Some(usage)) => format!(
+            "inferred, not counted: from {}, read around each operation",
+            usage.read.join(", ")
+        ),
+        (None, None) => format!("{MISSING} (nothing was read that could tell)"),
     }
 }
 
