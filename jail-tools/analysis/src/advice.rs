@@ -272,11 +272,11 @@ fn explain_conditions(w: &Warning) -> (&'static str, &'static str) {
         ),
         Warning::Degraded { .. } => (
             "The run went on with what there was.",
-            "`doctor` says what would be needed.",
+            "See what was not seen, above, and what would change it.",
         ),
         Warning::NotArmed { .. } => (
             "What they would have shown is unavailable, which is not zero.",
-            "`doctor` says what each of them needs.",
+            "See what was not seen, above, and what would change it.",
         ),
         Warning::HostChangeRefused { .. } => (
             "The measurement ran under the host's own setting.",

@@ -88,7 +88,7 @@ impl ThreadCounters {
             match add(&mut open.group, row, tracefs) {
                 Ok((name, counter)) => {
                     let user_only = name.ends_with(":u");
-                    let blind = user_only.then(|| format!("{}, in the kernel", row.about));
+                    let blind = user_only.then(|| format!("{} in the kernel", row.about));
                     self.armed.push(Armed {
                         name: name.clone(),
                         missing: None,

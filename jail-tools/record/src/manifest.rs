@@ -83,6 +83,27 @@ impl Usage {
     }
 }
 
+/// What would show something that was not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// This command, for a shell.
+    Command(String),
+    /// No command: what would be needed, in words.
+    Nothing(String),
+}
+
+/// Something that a run could not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// What it is.
+    pub what: Vec<String>,
+    /// Why it could not be seen.
+    pub why: String,
+    /// What would change that.
+    pub remedy: Remedy,
+}
+
 /// Everything about a run that is not a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -113,6 +134,9 @@ pub struct Manifest {
     pub usage: Option<Usage>,
     /// Counters.
     pub counters: Vec<Armed>,
+    /// What could not be seen, and the one command that would change it.
+    #[serde(default)]
+    pub unseen: Vec<Unseen>,
     /// Named degradations: what could not be had and what that means.
     pub degraded: Vec<String>,
     /// The observer's cost, in short form.

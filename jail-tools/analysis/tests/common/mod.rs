@@ -186,6 +186,7 @@ pub fn manifest(shape: Shape) -> Manifest {
             abi: 1,
         }),
         usage: None,
+        unseen: Vec::new(),
         probes: vec![Armed {
             name: "sched_switch".into(),
             missing,
