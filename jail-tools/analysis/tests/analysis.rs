@@ -191,7 +191,7 @@ fn a_cause_that_only_some_operations_could_see_is_a_lower_bound() {
         Warning::Steal {
             proc_stat_ms: None,
             ledger_ns: Some(50),
-            ops: 1
+            ops: Some(1)
         }
     )));
 }

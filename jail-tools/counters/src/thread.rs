@@ -54,7 +54,7 @@ impl ThreadCounters {
     ///
     /// Rows that can't be had are named in [`ThreadCounters::armed`] with their errno.
     #[must_use]
-    pub fn open(table: &[Event], tracefs: Option<&Tracefs>) -> Self {
+    pub fn open(table: &[Event], tracefs: Result<&Tracefs, &str>) -> Self {
         let mut counters = Self {
             groups: Vec::new(),
             armed: Vec::new(),
@@ -68,7 +68,7 @@ impl ThreadCounters {
         counters
     }
 
-    fn open_group(&mut self, group: Group, rows: &[Event], tracefs: Option<&Tracefs>) {
+    fn open_group(&mut self, group: Group, rows: &[Event], tracefs: Result<&Tracefs, &str>) {
         let mut open = match leader() {
             Ok(group) => OpenGroup {
                 group,
@@ -172,7 +172,7 @@ fn leader() -> io::Result<PerfGroup> {
 fn add(
     group: &mut PerfGroup,
     row: &Event,
-    tracefs: Option<&Tracefs>,
+    tracefs: Result<&Tracefs, &str>,
 ) -> Result<(String, Counter), String> {
     match group.add(&row.builder(tracefs, false)?) {
         Ok(counter) => Ok((row.name.into(), counter)),
@@ -232,7 +232,7 @@ mod tests {
     fn every_row_is_open_or_says_why_not() {
         let rows = table(CpuId::of_this_machine().as_ref());
         let tracefs = Tracefs::open();
-        let mut counters = ThreadCounters::open(&rows, tracefs.as_ref().ok());
+        let mut counters = ThreadCounters::open(&rows, tracefs.as_ref().map_err(String::as_str));
         assert_eq!(counters.armed().len(), rows.len());
         for armed in counters.armed() {
             println!("{} {:?} {:?}", armed.name, armed.missing, armed.blind);

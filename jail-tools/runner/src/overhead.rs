@@ -155,9 +155,9 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<Me
     match arm {
         Arm::Bare => target.bare(),
         Arm::Counters => {
-            let tracefs = Tracefs::open().ok();
+            let tracefs = Tracefs::open();
             let table = counters::table(CpuId::of_this_machine().as_ref());
-            let _counters = ThreadCounters::open(&table, tracefs.as_ref());
+            let _counters = ThreadCounters::open(&table, tracefs.as_ref().map_err(String::as_str));
             target.bare()
         }
         Arm::UsageRead => {

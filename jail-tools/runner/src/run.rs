@@ -168,26 +168,11 @@ fn finish(mut record: TrialRecord, report: ChildReport) -> Finished {
     record.floor_gaps_per_s = report.floor_gaps_per_s;
     record.notes = report.notes;
     let (trial, cell) = (record.spec.trial, record.spec.cell);
-    let mut readings: Vec<Reading> = report
+    let readings = report
         .readings
         .into_iter()
         .map(|r| reading(trial, cell, r))
         .collect();
-    // A counter that could not be opened is a row with its reason, once a trial.
-    readings.extend(report.counters.iter().filter_map(|armed| {
-        let why = armed.missing.clone()?;
-        Some(reading(
-            trial,
-            cell,
-            WireReading {
-                thread: 0,
-                at_ns: 0,
-                moment: record::reading::Moment::Start,
-                event: armed.name.clone(),
-                value: Err(why),
-            },
-        ))
-    }));
     Finished {
         record,
         samples: report.samples,

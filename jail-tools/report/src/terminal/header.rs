@@ -2,6 +2,7 @@
 
 use analysis::Analysis;
 use record::manifest::RunEnd;
+use record::trial::Losses;
 use record::{Fact, Manifest};
 
 use super::layout::{Footnotes, Grid, Style, Tone};
@@ -150,11 +151,19 @@ pub(super) fn observer(m: &Manifest, style: Style) -> String {
     out + &notes.render(style)
 }
 
-pub(super) fn losses(analysis: &Analysis, style: Style) -> String {
+pub(super) fn losses(m: &Manifest, analysis: &Analysis, style: Style) -> String {
     let l = &analysis.losses;
-    let text = format!(
+    let text = if m.bpf_object.is_none() {
+        format!("{MISSING} (no probes were armed, so that there was nothing to lose)")
+    } else {
+        losses_of_probes(l)
+    };
+    style.heading("Losses") + &style.wrapped("  ", "  ", &text)
+}
+
+fn losses_of_probes(l: &Losses) -> String {
+    format!(
         "{} ring records, {} block requests, {} completions never seen, {} torn reads, {} exits without a start; {} switches missed and healed",
         l.ring_drops, l.request_drops, l.completions, l.torn_reads, l.orphans, l.gaps
-    );
-    style.heading("Losses") + &style.wrapped("  ", "  ", &text)
+    )
 }
