@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::account::is_blind;
 use common::{Csv, ONE_CELL, Said, Story, no_bpf, no_program, no_root, skip};
-use record::manifest::{Manifest, RunEnd};
+use record::manifest::{Manifest, Remedy, RunEnd, Unseen};
 use record::{Sample, TrialStatus};
 
 /// Adds the arguments of a small run to a command that starts the tool, and runs it.
@@ -61,6 +61,32 @@ fn degradation<'a>(manifest: &'a Manifest, said: &Said, begins: &str) -> &'a str
     assert!(said.err.contains(&format!("degraded: {}", lines[0])));
     said.prints(&format!("Degraded: {begins}"));
     lines[0]
+}
+
+/// What the report says would bring the probes, on a line of its own if it is a command.
+#[track_caller]
+fn remedy<'a>(manifest: &'a Manifest, said: &Said) -> &'a Remedy {
+    let of_probes = |u: &&Unseen| u.what.iter().any(|w| w == "steal");
+    let unseen = manifest.unseen.iter().find(of_probes).unwrap();
+    match &unseen.remedy {
+        Remedy::Command(command) => {
+            let line = format!("$ {command}");
+            assert!(said.out.lines().any(|l| l.trim() == line), "{said:#?}");
+        }
+        Remedy::Nothing(needed) => {
+            said.prints(&format!("no command would: it takes {needed}"));
+        }
+    }
+    &unseen.remedy
+}
+
+/// No command would help, and it says what would.
+#[track_caller]
+fn nothing_but(remedy: &Remedy, says: &str) {
+    assert!(
+        matches!(remedy, Remedy::Nothing(needed) if needed.contains(says)),
+        "{remedy:?}"
+    );
 }
 
 #[test]
@@ -114,6 +140,15 @@ fn an_object_that_is_missing_is_named_and_the_run_goes_on() {
     assert!(line.contains(&missing.display().to_string()));
     assert!(line.contains("No such file"), "{line}");
     is_blind(&manifest, &samples);
+    let command = format!(
+        "env -u JAIL_TOOLS_BPF_OBJECT {} run syslat",
+        story.binary().display()
+    );
+    let remedy = remedy(&manifest, &said);
+    assert!(
+        matches!(remedy, Remedy::Command(c) if c.starts_with(&command)),
+        "{remedy:?}"
+    );
 }
 
 #[test]
@@ -130,6 +165,8 @@ fn needs_bpf_a_refusal_of_bpf_is_named_and_the_run_goes_on() {
     let line = degradation(&manifest, &said, "no probes (");
     assert!(line.contains("not permitted"), "{line}");
     is_blind(&manifest, &samples);
+    // sudo would be of no use to a root that is bounded.
+    nothing_but(remedy(&manifest, &said), "--cap-add");
 }
 
 /// The tool, with directories of the kernel's covered by empty ones in a mount namespace of its
@@ -160,6 +197,7 @@ fn needs_root_a_kernel_without_btf_is_named_and_the_run_goes_on() {
         "{line}"
     );
     is_blind(&manifest, &samples);
+    nothing_but(remedy(&manifest, &said), "CONFIG_DEBUG_INFO_BTF");
 }
 
 /// Without a mount of tracefs, and without the right to make one of its own, the probes still

@@ -13,6 +13,11 @@
 //! | voluntary | some | run delay to `run queue`, the sleep to `device`; `blocked` is missing, inside it |
 //! | both | | as voluntary; `preempted` is missing, inside `run queue` |
 //!
+//! Run delay is the least that it can have been: for a wake-up that preempts at once, an idle CPU's
+//! above all, the kernel saves itself the second reading of the clock (`rq_clock_skip_update` in
+//! `wakeup_preempt`, kernel/sched/core.c). It counts 0 then, and the thread's own clock starts at
+//! the wake-up, so that such a wait is inside what the operation did itself.
+//!
 //! The thread's clock does not run while a hypervisor has the CPU (`CONFIG_PARAVIRT_TIME_ACCOUNTING`),
 //! nor in interrupts with `CONFIG_IRQ_TIME_ACCOUNTING`: in operations that were switched away, the
 //! sleep can hold some of both. Everything is cut down to what fits into the operation, because
@@ -124,7 +129,8 @@ pub fn grades(sight: &UsageSight) -> Usage {
     let queue = match &sight.run_delay {
         Ok(()) => inferred(
             RUNQUEUE,
-            "run delay of operations that slept; where they were preempted too, that is inside it",
+            "run delay of operations that slept, at least: the kernel counts none for a wake-up that preempts at once, \
+             whose wait is inside self; where they were preempted too, that is inside it",
         ),
         Err(why) => unavailable(RUNQUEUE, format!("{why}: it is inside the sleep")),
     };
