@@ -11,13 +11,16 @@ mod honesty;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::account::{
     COLUMNS_OF_PROBES, COLUMNS_OF_THE_ACCOUNT, OF_PROBES, OF_THE_ACCOUNT, is_blind,
 };
+use common::processes::wait_until;
 use common::{Csv, ONE_CELL, Said, Story, no_bpf, no_program, no_root, skip};
 use honesty::{Telling, nothing_unavailable_is_printed_as_zero};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use record::ledger::{DEVICE, RESIDUAL, SELF};
 use record::manifest::{Manifest, Remedy, RunEnd};
 use record::{CAUSES, Class, Grade, RunDir, Sample};
@@ -81,6 +84,35 @@ impl Ladder {
         // The object that xtask chose may be where nobody can read it, which is another story.
         command.env_remove("JAIL_TOOLS_BPF_OBJECT");
         command
+    }
+
+    /// Gives the binary what the rung below is told to give it, by the command as it stands: root
+    /// carries it out, so without sudo.
+    fn raise(&self) -> Result<(), String> {
+        let mut below = self.nobody();
+        below.args(ONE_CELL).args([
+            "--rounds",
+            "1",
+            "--no-overhead",
+            "--out",
+            "below",
+            "--dir",
+            ".",
+        ]);
+        Said::by(&mut below).ended(0, &[]);
+        let told = self.story.recorded("below").manifest().unwrap();
+        let command = told.unseen.iter().find_map(|u| match &u.remedy {
+            Remedy::Command(c) if u.what.iter().any(|w| w == "steal") => c.strip_prefix("sudo "),
+            _ => None,
+        });
+        let command = command.unwrap_or_else(|| panic!("{:?}", told.unseen));
+        let raised = Command::new("sh").args(["-c", command]).output().unwrap();
+        if raised.status.success() {
+            Ok(())
+        } else {
+            let why = String::from_utf8_lossy(&raised.stderr).into_owned();
+            Err(format!("{command}: {}", why.trim()))
+        }
     }
 
     /// `run syslat --quick` to its end, by whom the command makes it.
@@ -292,7 +324,8 @@ fn setcap(binary: &Path) -> String {
     format!("sudo setcap cap_bpf,cap_perfmon+ep {}", binary.display())
 }
 
-/// Not exact, but not nothing: a cold read's wait is device time, and a hit has none.
+/// A cold read that slept waited for its device, and a hit did not. (On some devices most reads
+/// come back before the thread has gone to sleep.)
 fn cold_reads_waited_for_the_device_by_the_account(manifest: &Manifest, samples: &[Sample]) {
     let usage = manifest.usage.as_ref().unwrap();
     let inferred =
@@ -304,11 +337,13 @@ fn cold_reads_waited_for_the_device_by_the_account(manifest: &Manifest, samples:
         let plan = &manifest.plans[0];
         let of_state = |s: &&Sample| plan.cell(s.cell).unwrap().levels["state"] == state;
         let rows: Vec<&Sample> = samples.iter().filter(of_state).collect();
-        let sum = |of: fn(&Sample) -> i64| rows.iter().map(|s| of(s)).sum::<i64>() as f64;
-        sum(|s| s.causes.0[DEVICE].unwrap_or(0)) / sum(|s| s.latency_ns)
+        let waited = |s: &&&Sample| s.causes.0[DEVICE].is_some_and(|ns| ns > 0);
+        rows.iter().filter(waited).count() as f64 / rows.len() as f64
     };
     let (warm, cold, direct) = (share("warm"), share("cold"), share("direct"));
-    println!("device by the account: warm {warm:.3}, cold {cold:.3}, direct {direct:.3}");
+    println!(
+        "waited for the device, by the account: warm {warm:.3}, cold {cold:.3}, direct {direct:.3}"
+    );
     assert!(warm < 0.02 && cold > 0.1 && direct > 0.1);
     assert!(samples.iter().any(|s| s.causes.0[SELF].is_some()));
 }
@@ -414,8 +449,7 @@ fn the_export_has_empty_fields(view: &View<'_>) {
     }
 }
 
-/// The command that the rung below is told is carried out as it stands (by root, so without
-/// sudo), and it is all that this rung needs.
+/// The command that the rung below is told is all that this rung needs.
 #[test]
 fn needs_root_needs_bpf_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_page() {
     let test = "needs_root_needs_bpf_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_page";
@@ -426,27 +460,8 @@ fn needs_root_needs_bpf_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_pag
         Ok(ladder) => ladder,
         Err(why) => return skip(test, &why),
     };
-    let mut below = ladder.nobody();
-    below.args(ONE_CELL).args([
-        "--rounds",
-        "1",
-        "--no-overhead",
-        "--out",
-        "below",
-        "--dir",
-        ".",
-    ]);
-    Said::by(&mut below).ended(0, &[]);
-    let told = ladder.story.recorded("below").manifest().unwrap();
-    let command = told.unseen.iter().find_map(|u| match &u.remedy {
-        Remedy::Command(c) if u.what.iter().any(|w| w == "steal") => c.strip_prefix("sudo "),
-        _ => None,
-    });
-    let command = command.unwrap_or_else(|| panic!("{:?}", told.unseen));
-    let raised = Command::new("sh").args(["-c", command]).output().unwrap();
-    if !raised.status.success() {
-        let why = String::from_utf8_lossy(&raised.stderr).into_owned();
-        return skip(test, &format!("{command}: {}", why.trim()));
+    if let Err(why) = ladder.raise() {
+        return skip(test, &why);
     }
 
     let view = ladder.climb(ladder.nobody());
@@ -505,6 +520,47 @@ fn needs_root_needs_bpf_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_pag
     }
     assert_eq!(view.commands().is_empty(), beyond_root.is_empty());
     nothing_unavailable_is_printed_as_zero(&view.telling()).unwrap();
+}
+
+/// The kernel forgets PDEATHSIG when a binary with capabilities is executed, so that each trial has
+/// to ask for it itself.
+#[test]
+fn needs_root_needs_bpf_a_raised_tool_that_is_killed_takes_its_trial_with_it() {
+    let test = "needs_root_needs_bpf_a_raised_tool_that_is_killed_takes_its_trial_with_it";
+    if let Some(why) = no_bpf().or_else(|| no_program(&["setpriv", "setcap"])) {
+        return skip(test, &why);
+    }
+    let ladder = match Ladder::begin() {
+        Ok(ladder) => ladder,
+        Err(why) => return skip(test, &why),
+    };
+    if let Err(why) = ladder.raise() {
+        return skip(test, &why);
+    }
+    let mut run = ladder.nobody();
+    run.args(ONE_CELL).args([
+        "--rounds",
+        "1000",
+        "--no-overhead",
+        "--out",
+        "out",
+        "--dir",
+        ".",
+    ]);
+    let child = run
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let a_trial = || {
+        let mut all = ladder.story.processes().into_iter();
+        all.find(|p| p.verb == "trial")
+    };
+    wait_until("a trial runs", || a_trial().is_some());
+    let pid = Pid::from_raw(child.id().cast_signed());
+    kill(pid, Signal::SIGKILL).unwrap();
+    Said::from(child);
+    ladder.story.wait_for_silence();
 }
 
 #[test]

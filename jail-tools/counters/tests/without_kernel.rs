@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
@@ -18,6 +18,16 @@ fn counter(event: Software) -> Option<Counter> {
     let mut counter = Builder::new(event).observe_self().build().ok()?;
     counter.enable().unwrap();
     Some(counter)
+}
+
+/// Says that a test was not run, and notes it for the tally.
+fn skip(test: &str) {
+    let why = "perf_event_open is refused here";
+    println!("skipped: {test}: {why}");
+    if let Some(path) = std::env::var_os("JAIL_TOOLS_SKIP_LOG") {
+        let log = File::options().append(true).create(true).open(path);
+        writeln!(log.unwrap(), "{test}: {why}").unwrap();
+    }
 }
 
 fn cpu_ns() -> u64 {
@@ -35,7 +45,7 @@ const PAGE: usize = 4096;
 #[test]
 fn switches_read_0_without_the_kernel_however_many_there_were() {
     let Some(mut switches) = counter(Software::CONTEXT_SWITCHES) else {
-        return println!("skipped: perf_event_open is refused here");
+        return skip("switches_read_0_without_the_kernel_however_many_there_were");
     };
     let before = usage();
     for _ in 0..SLEEPS {
@@ -49,7 +59,7 @@ fn switches_read_0_without_the_kernel_however_many_there_were() {
 #[test]
 fn the_task_clock_is_whole_without_the_kernel() {
     let Some(mut clock) = counter(Software::TASK_CLOCK) else {
-        return println!("skipped: perf_event_open is refused here");
+        return skip("the_task_clock_is_whole_without_the_kernel");
     };
     let (from_ns, cpu_from_ns) = (clock.read().unwrap(), cpu_ns());
     // Nearly all of it in the kernel.
@@ -66,7 +76,7 @@ fn the_task_clock_is_whole_without_the_kernel() {
 #[test]
 fn faults_without_the_kernel_are_those_of_user_mode() {
     let Some(mut faults) = counter(Software::PAGE_FAULTS) else {
-        return println!("skipped: perf_event_open is refused here");
+        return skip("faults_without_the_kernel_are_those_of_user_mode");
     };
     // Fresh from the kernel: allocated large and zeroed, so that no page of it is there yet.
     let mut touched = vec![0u8; 1024 * PAGE];
