@@ -110,12 +110,11 @@ fn what_of_conditions(w: &Warning) -> String {
             ops,
         } => {
             let proc_stat = proc_stat_ms.map_or("unavailable".into(), |ms| format!("{ms} ms"));
-            let ledger = ledger_ns.map_or("unavailable".into(), |ns| {
-                format!("{:.3} ms", ns as f64 / 1e6)
-            });
-            format!(
-                "Stolen by the hypervisor: {proc_stat} by /proc/stat, {ledger} inside {ops} operations."
-            )
+            let inside = ledger_ns.zip(*ops).map_or_else(
+                || "unavailable inside operations".into(),
+                |(ns, ops)| format!("{:.3} ms inside {ops} operations", ns as f64 / 1e6),
+            );
+            format!("Stolen by the hypervisor: {proc_stat} by /proc/stat, {inside}.")
         }
         Warning::InvoluntarySwitches { ops, switches } => {
             format!("Other tasks took the CPU {switches} times, within {ops} operations.")
@@ -272,11 +271,11 @@ fn explain_conditions(w: &Warning) -> (&'static str, &'static str) {
         ),
         Warning::Degraded { .. } => (
             "The run went on with what there was.",
-            "`doctor` says what would be needed.",
+            "See what was not seen, above, and what would change it.",
         ),
         Warning::NotArmed { .. } => (
             "What they would have shown is unavailable, which is not zero.",
-            "`doctor` says what each of them needs.",
+            "See what was not seen, above, and what would change it.",
         ),
         Warning::HostChangeRefused { .. } => (
             "The measurement ran under the host's own setting.",
@@ -312,10 +311,10 @@ mod tests {
         let advice = Advice::from(Warning::Steal {
             proc_stat_ms: Some(20),
             ledger_ns: None,
-            ops: 0,
+            ops: None,
         });
         assert!(
-            advice.what.contains("unavailable inside"),
+            advice.what.contains("unavailable inside") && !advice.what.contains(" 0"),
             "{}",
             advice.what
         );

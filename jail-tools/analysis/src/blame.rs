@@ -1,7 +1,7 @@
 //! Where the time went: the ledgers of a cell's operations, added up.
 
 use record::ledger::{CAUSES, IRQ_EXIT, MEASURED, PARTS, RESIDUAL, SELF, STEAL, UPSTREAM};
-use record::{Graded, Manifest, Sample};
+use record::{Grade, Graded, Manifest, Sample};
 use serde::Serialize;
 
 use crate::rows::{CellRows, per_unit_ns};
@@ -97,7 +97,9 @@ pub fn of(rows: &CellRows<'_>) -> Blame {
 /// Was any cause of this cell observed at all?
 #[must_use]
 pub fn watched(causes: &Causes) -> bool {
-    causes.shares[..MEASURED].iter().any(|s| s.observed > 0)
+    // Whether there is a stamp from elsewhere is known without watching anything.
+    let watched = |(part, s): (usize, &Share)| part != UPSTREAM && s.observed > 0;
+    causes.shares[..MEASURED].iter().enumerate().any(watched)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -156,11 +158,12 @@ fn add_up(samples: &[&Sample], rows: &CellRows<'_>) -> Causes {
 }
 
 fn share(part: usize, sum: &Sum, ops: u64, latency_ns: i64, rows: &CellRows<'_>) -> Share {
-    let seen = sum.observed > 0;
+    let total_ns = grade(part, sum, ops, rows);
+    let seen = total_ns.value.is_some();
     Share {
         column: CAUSES[part].column,
         label: CAUSES[part].label,
-        total_ns: grade(part, sum, ops, rows),
+        total_ns,
         share: (seen && latency_ns > 0).then(|| sum.total_ns as f64 / latency_ns as f64),
         per_op_ns: (seen && ops > 0).then(|| sum.total_ns as f64 / ops as f64),
         touched: seen.then_some(sum.touched),
@@ -175,24 +178,49 @@ fn grade(part: usize, sum: &Sum, ops: u64, rows: &CellRows<'_>) -> Graded<i64> {
     if sum.observed == 0 {
         return Graded::unavailable(why_unseen(part, rows.manifest));
     }
-    let how = match part {
-        SELF => Some("model of the undisturbed operation, calibrated in the same trial"),
-        RESIDUAL => Some("latency less all other parts"),
-        IRQ_EXIT => Some("interrupts times a cost calibrated in the same trial"),
+    let how = match (account(part, rows.manifest), part) {
+        (Some(Grade::Inferred { how }), _) => Some(how.as_str()),
+        (_, SELF) => Some("model of the undisturbed operation, calibrated in the same trial"),
+        (_, RESIDUAL) => Some("latency less all other parts"),
+        (_, IRQ_EXIT) => Some("interrupts times a cost calibrated in the same trial"),
         _ => None,
     };
     match how {
-        _ if sum.observed < ops && part < MEASURED => Graded::inferred(
-            sum.total_ns,
-            format!("at least: seen in {} of {ops} operations", sum.observed),
-        ),
+        // "At least nothing" says nothing, and would be read as 0.
+        _ if sum.observed < ops && part < MEASURED && sum.touched == 0 => {
+            Graded::unavailable(format!(
+                "told in {} of {ops} operations only, and no time in those",
+                sum.observed
+            ))
+        }
+        _ if sum.observed < ops && part < MEASURED => {
+            let by = how.filter(|_| part != IRQ_EXIT);
+            let by = by.map(|how| format!("; {how}")).unwrap_or_default();
+            let seen = sum.observed;
+            Graded::inferred(
+                sum.total_ns,
+                format!("at least: seen in {seen} of {ops} operations{by}"),
+            )
+        }
         Some(how) => Graded::inferred(sum.total_ns, how),
         None => Graded::counted(sum.total_ns),
     }
 }
 
+/// How the kernel's own accounting tells of a part, in a run without a ledger page.
+fn account(part: usize, manifest: &Manifest) -> Option<&Grade> {
+    manifest.usage.as_ref()?.of(CAUSES[part].column)
+}
+
 /// Why no operation of a cell could observe a cause, as far as the manifest knows.
 fn why_unseen(part: usize, manifest: &Manifest) -> String {
+    match account(part, manifest) {
+        Some(Grade::Unavailable { why }) => return why.clone(),
+        Some(Grade::Inferred { how }) if part != SELF => {
+            return format!("not told apart in any of these operations ({how})");
+        }
+        _ => {}
+    }
     if part == SELF {
         return "no undisturbed operation to calibrate a model from".into();
     }

@@ -224,6 +224,7 @@ fn interference(trials: &[Trial], analysis: &Analysis, found: &mut Vec<Warning>)
         let ops = samples()
             .filter(|s| stolen(s).is_some_and(|ns| ns > 0))
             .count() as u64;
+        let ops = ledger_ns.map(|_| ops);
         found.push(Warning::Steal {
             proc_stat_ms,
             ledger_ns,

@@ -58,7 +58,7 @@ pub enum Warning {
     Steal {
         proc_stat_ms: Option<u64>,
         ledger_ns: Option<i64>,
-        ops: u64,
+        ops: Option<u64>,
     },
     /// Other tasks took the CPU.
     InvoluntarySwitches { ops: u64, switches: u64 },

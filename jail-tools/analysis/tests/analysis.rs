@@ -5,10 +5,11 @@ mod common;
 use analysis::agreement::{Reason, compare};
 use analysis::{Analysis, Trial, Warning, analyse};
 use common::{Dice, Shape, WHOLE};
-use record::ledger::{BLOCKED, DEVICE, RESIDUAL, STEAL};
+use record::ledger::{BLOCKED, DEVICE, PARTS, RESIDUAL, STEAL, WAKEUP};
+use record::manifest::{PartGrade, Usage};
 use record::trial::Losses;
 use record::verdict::Standing;
-use record::{Class, Grade, Manifest, Sample, TrialStatus};
+use record::{CAUSES, Causes, Class, Grade, Manifest, Sample, TrialStatus};
 
 fn run(shape: Shape) -> (Manifest, Vec<Trial>) {
     let manifest = common::manifest(shape);
@@ -27,6 +28,78 @@ fn run(shape: Shape) -> (Manifest, Vec<Trial>) {
     });
     let trials = trials.collect();
     (manifest, trials)
+}
+
+/// A run without probes whose causes come from the kernel's accounting: cold operations waited for
+/// the device, and what else they slept for is not told apart.
+fn by_account() -> (Manifest, Vec<Trial>) {
+    let (mut manifest, mut trials) = run(Shape {
+        bpf: false,
+        ..WHOLE
+    });
+    let part = |column: usize, grade| PartGrade {
+        column: CAUSES[column].column.into(),
+        grade,
+    };
+    let how = "getrusage and schedstat around the operation: a test".to_owned();
+    let why = "only probes tell it from the sleep".to_owned();
+    manifest.usage = Some(Usage {
+        read: vec!["getrusage(RUSAGE_THREAD)".into()],
+        parts: vec![
+            part(DEVICE, Grade::Inferred { how: how.clone() }),
+            part(BLOCKED, Grade::Inferred { how }),
+            part(WAKEUP, Grade::Unavailable { why }),
+        ],
+    });
+    for sample in trials.iter_mut().flat_map(|t| &mut t.1) {
+        let mut causes = Causes([None; PARTS]);
+        let waited = sample.cell == 1;
+        causes.0[DEVICE] = Some(if waited { 50_000 } else { 0 });
+        // In one operation of a hundred that waited there was nothing else to tell apart.
+        causes.0[BLOCKED] = (!waited || sample.op % 100 == 0).then_some(0);
+        sample.causes = record::ledger::close(sample.latency_ns, causes, None).causes;
+    }
+    (manifest, trials)
+}
+
+#[test]
+fn causes_from_the_kernels_accounting_are_inferred_and_the_others_unavailable() {
+    let (manifest, trials) = by_account();
+    let analysis = analyse(&manifest, &trials);
+    let cells = &analysis.experiments[0].cells;
+    let of = |cell: usize, part: usize| &cells[cell].blame.all.shares[part];
+    for cell in 0..cells.len() {
+        let device = of(cell, DEVICE);
+        assert!(
+            matches!(&device.total_ns.grade, Grade::Inferred { how } if how.contains("getrusage")),
+            "{device:?}"
+        );
+        assert!(device.per_op_ns.is_some());
+        let said = "only probes tell it from the sleep";
+        assert!(
+            matches!(&of(cell, WAKEUP).total_ns.grade, Grade::Unavailable { why } if why == said)
+        );
+        assert!(matches!(
+            &of(cell, STEAL).total_ns.grade,
+            Grade::Unavailable { .. }
+        ));
+    }
+    assert_eq!(of(0, BLOCKED).touched, Some(0), "known: it never slept");
+    // A lower bound of nothing is no figure.
+    let blocked = of(1, BLOCKED);
+    assert!(blocked.observed > 0);
+    assert!(
+        matches!(&blocked.total_ns.grade, Grade::Unavailable { why } if why.starts_with("told in"))
+    );
+    assert_eq!(
+        (
+            blocked.total_ns.value,
+            blocked.share,
+            blocked.per_op_ns,
+            blocked.touched
+        ),
+        (None, None, None, None)
+    );
 }
 
 fn has(analysis: &Analysis, wanted: impl Fn(&Warning) -> bool) -> bool {
@@ -118,7 +191,7 @@ fn a_cause_that_only_some_operations_could_see_is_a_lower_bound() {
         Warning::Steal {
             proc_stat_ms: None,
             ledger_ns: Some(50),
-            ops: 1
+            ops: Some(1)
         }
     )));
 }

@@ -1,31 +1,67 @@
 //! What the probes can see on this machine, and what it means where they can't.
 
+use host::remedy::{Eye, NO_PROBES};
 use probes::object_file::ObjectFile;
-use probes::{Options, Probes};
+use probes::{LoadError, Options, Probes};
 use record::ledger::CAUSES;
 use runner::wire::Sight;
+
+/// What it means.
+const BLIND: &str = "where the time went is inferred from the kernel's accounting of each thread, as far as that \
+    goes; hits and misses are told by the oracle only";
 
 /// Probes that were loaded, or the named degradation.
 pub(crate) enum Eyes {
     /// Loaded and attached.
     Open(Box<Probes>),
-    /// Not at all, and what that means.
-    Closed(String),
+    /// Not at all.
+    Closed(Shut),
+}
+
+/// Why there are no probes.
+#[derive(Debug, Clone)]
+pub(crate) struct Shut {
+    /// What would have to change.
+    pub(crate) eye: Eye,
+    /// In words.
+    pub(crate) why: String,
+}
+
+impl Shut {
+    fn by(error: &LoadError) -> Self {
+        let eye = match error {
+            LoadError::Object { .. } => Eye::Object,
+            LoadError::Btf(_) | LoadError::Refused { .. } => Eye::Probes,
+            LoadError::Layout { .. } => Eye::Kernel,
+        };
+        Self {
+            eye,
+            why: error.to_string(),
+        }
+    }
 }
 
 impl Eyes {
     /// Tries to load the object. Everything works without it, but blind.
     pub(crate) fn open(object: anyhow::Result<ObjectFile>, options: Options) -> Self {
         let loaded = object
-            .map_err(|e| format!("{e:#}"))
-            .and_then(|o| Probes::load(&o, options).map_err(|e| e.to_string()));
+            .map_err(|e| Shut {
+                eye: Eye::Object,
+                why: format!("{e:#}"),
+            })
+            .and_then(|o| Probes::load(&o, options).map_err(|e| Shut::by(&e)));
         match loaded {
             Ok(probes) => Self::Open(Box::new(probes)),
-            Err(why) => Self::Closed(format!(
-                "no probes ({why}): where the time went is unknown, hits and misses are told by the oracle only; {}",
-                advice()
-            )),
+            Err(shut) => Self::Closed(shut),
         }
+    }
+
+    /// They were not wanted.
+    pub(crate) fn closed() -> Self {
+        Self::Closed(Shut {
+            eye: Eye::SwitchedOff(NO_PROBES),
+            why: NO_PROBES.into(),
+        })
     }
 
     /// What they see, if anything.
@@ -39,7 +75,7 @@ impl Eyes {
     /// Named degradations: one line for each part of the ledger that can't be observed.
     pub(crate) fn degraded(&self) -> Vec<String> {
         match self {
-            Self::Closed(why) => vec![why.clone()],
+            Self::Closed(shut) => vec![format!("no probes ({}): {BLIND}", shut.why)],
             Self::Open(probes) => {
                 let blind = probes.blind().iter().zip(CAUSES);
                 blind
@@ -49,13 +85,5 @@ impl Eyes {
                     .collect()
             }
         }
-    }
-}
-
-fn advice() -> &'static str {
-    if nix::unistd::geteuid().is_root() {
-        "`jail-tools doctor` shows what this kernel lacks"
-    } else {
-        "run as root, or grant CAP_BPF and CAP_PERFMON"
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use record::manifest::Remedy;
+
 use crate::args;
 use crate::exit::Done;
 use crate::output;
@@ -11,7 +13,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
     let facts = host::observe(Some(&args.dir));
     let doctor = host::doctor(&facts);
     if args.json {
-        let json = serde_json::json!({ "facts": facts, "meaning": doctor.facts, "warnings": doctor.warnings });
+        let json = serde_json::json!({ "facts": facts, "meaning": doctor.facts, "unseen": doctor.unseen, "warnings": doctor.warnings });
         output::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(Done::Well);
     }
@@ -38,6 +40,21 @@ pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
         ];
         for (investigation, it) in meanings.iter().filter(|(_, it)| !it.is_empty()) {
             let _ = writeln!(text, "{:<24}   {investigation}: {it}", "");
+        }
+    }
+    if !doctor.unseen.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nwhat a run would not see here, and what would change it:"
+        );
+        for u in &doctor.unseen {
+            let _ = writeln!(text, "  {}\n    why:  {}", u.what.join(", "), u.why);
+            let _ = match &u.remedy {
+                Remedy::Command(command) => writeln!(text, "    next: {command}"),
+                Remedy::Nothing(needed) => {
+                    writeln!(text, "    next: no command would: it takes {needed}")
+                }
+            };
         }
     }
     if !doctor.warnings.is_empty() {

@@ -14,6 +14,7 @@ mod overhead;
 mod progress;
 mod reporting;
 mod run;
+mod unseen;
 
 use std::process::ExitCode;
 

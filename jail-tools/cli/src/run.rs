@@ -9,10 +9,11 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use experiments::subject::Provision;
-use record::manifest::{FORMAT_VERSION, Manifest, RunEnd};
+use record::manifest::{FORMAT_VERSION, Manifest, Remedy, RunEnd};
 use record::run_dir::RunError;
 use record::{HostFacts, Plan, RunDir, TrialStatus};
 use report::Report;
+use runner::usage::UsageSight;
 use runner::{Finished, Rig, run_plan};
 
 use crate::args;
@@ -20,7 +21,7 @@ use crate::degrade::Eyes;
 use crate::exit::Done;
 use crate::output::note;
 use crate::progress::Progress;
-use crate::{overhead, reporting};
+use crate::{overhead, reporting, unseen};
 use host_side::HostSide;
 
 /// Runs experiments to the end, or as far as it gets.
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
         )
     };
     let mut eyes = if args.no_probes {
-        Eyes::Closed("no probes (--no-probes): where the time went is unknown, hits and misses are told by the oracle only".into())
+        Eyes::closed()
     } else {
         Eyes::open(
             object,
@@ -75,7 +76,10 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
         )
     };
     manifest.observer = observer;
+    let usage = matches!(eyes, Eyes::Closed(_)).then(UsageSight::of_this_kernel);
+    manifest.usage = usage.as_ref().map(runner::infer::grades);
     describe(&mut manifest, &host_side, &eyes);
+    manifest.unseen = unseen::of(&manifest, &eyes, !args.no_counters);
     run.write_manifest(&manifest)?;
     announce(&run, &manifest, provision.as_ref());
 
@@ -84,6 +88,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             Eyes::Open(probes) => eyes.sight().map(|sight| (probes.handles(), sight)),
             Eyes::Closed(_) => None,
         },
+        usage,
         counters: !args.no_counters,
         series_ms: args.series_ms,
         housekeeping: decision.housekeeping_cpus.clone(),
@@ -133,6 +138,8 @@ fn manifest(host: HostFacts, plans: Vec<Plan>, decision: &host::Decision) -> Man
             .into(),
         bpf_object: None,
         probes: Vec::new(),
+        usage: None,
+        unseen: Vec::new(),
         counters: Vec::new(),
         degraded: decision.degraded.clone(),
         observer: Vec::new(),
@@ -183,6 +190,15 @@ fn announce(run: &RunDir, manifest: &Manifest, provision: Option<&Provision>) {
     for line in &manifest.degraded {
         note(format_args!("degraded: {line}"));
     }
+    let mut commands: Vec<&str> = Vec::new();
+    for unseen in &manifest.unseen {
+        if let Remedy::Command(command) = &unseen.remedy
+            && !commands.contains(&command.as_str())
+        {
+            commands.push(command);
+            note(format_args!("to see more: {command}"));
+        }
+    }
 }
 
 /// Runs the trials of all plans and records each as soon as it is over.
@@ -211,6 +227,7 @@ fn trials(
             &mut |finished: Finished| -> Result<(), RunError> {
                 if manifest.counters.is_empty() && !finished.counters.is_empty() {
                     manifest.counters.clone_from(&finished.counters);
+                    manifest.unseen = unseen::of(manifest, eyes, rig.counters);
                     run.write_manifest(manifest)?;
                 }
                 let cell = plan

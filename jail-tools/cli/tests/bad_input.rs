@@ -9,7 +9,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{ONE_CELL, Said, Story, no_program, no_root, skip};
+use common::{ONE_CELL, Said, Story};
+use testkit::no_program;
 
 const USAGE: i32 = 2;
 const FAILED: i32 = 1;
@@ -119,9 +120,9 @@ fn a_file_under_test_that_cannot_be_is_refused_with_the_reason() {
 
 #[test]
 fn needs_root_a_file_that_may_not_be_read_is_refused_with_the_reason() {
-    let test = "needs_root_a_file_that_may_not_be_read_is_refused_with_the_reason";
-    if let Some(why) = no_root().or_else(|| no_program(&["setpriv"])) {
-        return skip(test, &why);
+    let test = testkit::begin!();
+    if let Some(why) = no_program(&["setpriv"]) {
+        return test.skip(&why);
     }
     let story = Story::begin();
     let secret = story.path("secret");
@@ -155,9 +156,9 @@ fn a_tmpfs() -> Option<PathBuf> {
 
 #[test]
 fn a_memory_filesystem_is_refused_with_the_reason() {
-    let test = "a_memory_filesystem_is_refused_with_the_reason";
+    let test = testkit::begin!();
     let Some(dir) = a_tmpfs() else {
-        return skip(test, "no tmpfs is mounted");
+        return test.skip("no tmpfs is mounted");
     };
     let story = Story::begin();
     refused(
@@ -195,12 +196,9 @@ fn directories_that_cannot_be_written_are_refused_with_the_reason() {
 
 #[test]
 fn needs_root_a_cpuset_that_is_not_there_is_named_and_nothing_is_left() {
-    let test = "needs_root_a_cpuset_that_is_not_there_is_named_and_nothing_is_left";
-    if let Some(why) = no_root() {
-        return skip(test, &why);
-    }
+    let test = testkit::begin!();
     if let Err(why) = common::host_state::Cpuset::make("bad-input") {
-        return skip(test, &why);
+        return test.skip(&why);
     }
     let story = Story::begin();
     refused(

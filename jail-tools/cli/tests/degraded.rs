@@ -8,9 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Csv, ONE_CELL, Said, Story, no_bpf, no_program, no_root, skip};
-use record::manifest::{Manifest, RunEnd};
+use common::account::is_blind;
+use common::{Csv, ONE_CELL, Said, Story};
+use record::manifest::{Manifest, Remedy, RunEnd, Unseen};
 use record::{Sample, TrialStatus};
+use testkit::no_program;
 
 /// Adds the arguments of a small run to a command that starts the tool, and runs it.
 fn small_run(command: &mut Command, more: &[&str]) -> Said {
@@ -62,14 +64,30 @@ fn degradation<'a>(manifest: &'a Manifest, said: &Said, begins: &str) -> &'a str
     lines[0]
 }
 
-/// Nothing that only probes can see has a figure.
-fn is_blind(manifest: &Manifest, samples: &[Sample]) {
-    assert!(manifest.bpf_object.is_none() && manifest.probes.is_empty());
-    for s in samples {
-        assert!(s.pages_missed.is_none() && s.switches_voluntary.is_none());
-        assert_eq!(s.causes.0[record::ledger::DEVICE], None);
-        assert_eq!(s.causes.0[record::ledger::SELF], None);
+/// What the report says would bring the probes, on a line of its own if it is a command.
+#[track_caller]
+fn remedy<'a>(manifest: &'a Manifest, said: &Said) -> &'a Remedy {
+    let of_probes = |u: &&Unseen| u.what.iter().any(|w| w == "steal");
+    let unseen = manifest.unseen.iter().find(of_probes).unwrap();
+    match &unseen.remedy {
+        Remedy::Command(command) => {
+            let line = format!("$ {command}");
+            assert!(said.out.lines().any(|l| l.trim() == line), "{said:#?}");
+        }
+        Remedy::Nothing(needed) => {
+            said.prints(&format!("no command would: it takes {needed}"));
+        }
     }
+    &unseen.remedy
+}
+
+/// No command would help, and it says what would.
+#[track_caller]
+fn nothing_but(remedy: &Remedy, says: &str) {
+    assert!(
+        matches!(remedy, Remedy::Nothing(needed) if needed.contains(says)),
+        "{remedy:?}"
+    );
 }
 
 #[test]
@@ -123,13 +141,22 @@ fn an_object_that_is_missing_is_named_and_the_run_goes_on() {
     assert!(line.contains(&missing.display().to_string()));
     assert!(line.contains("No such file"), "{line}");
     is_blind(&manifest, &samples);
+    let command = format!(
+        "env -u JAIL_TOOLS_BPF_OBJECT {} run syslat",
+        story.binary().display()
+    );
+    let remedy = remedy(&manifest, &said);
+    assert!(
+        matches!(remedy, Remedy::Command(c) if c.starts_with(&command)),
+        "{remedy:?}"
+    );
 }
 
 #[test]
 fn needs_bpf_a_refusal_of_bpf_is_named_and_the_run_goes_on() {
-    let test = "needs_bpf_a_refusal_of_bpf_is_named_and_the_run_goes_on";
-    if let Some(why) = no_bpf().or_else(|| no_program(&["setpriv"])) {
-        return skip(test, &why);
+    let test = testkit::begin!();
+    if let Some(why) = no_program(&["setpriv"]) {
+        return test.skip(&why);
     }
     let story = Story::begin();
     // Root in name only: CAP_PERFMON (38), CAP_BPF (39) and the one that contains them are gone.
@@ -139,6 +166,8 @@ fn needs_bpf_a_refusal_of_bpf_is_named_and_the_run_goes_on() {
     let line = degradation(&manifest, &said, "no probes (");
     assert!(line.contains("not permitted"), "{line}");
     is_blind(&manifest, &samples);
+    // sudo would be of no use to a root that is bounded.
+    nothing_but(remedy(&manifest, &said), "--cap-add");
 }
 
 /// The tool, with directories of the kernel's covered by empty ones in a mount namespace of its
@@ -156,9 +185,9 @@ fn behind_a_cover(story: &Story, covered: &[&str], wrapper: &[&str]) -> Command 
 
 #[test]
 fn needs_root_a_kernel_without_btf_is_named_and_the_run_goes_on() {
-    let test = "needs_root_a_kernel_without_btf_is_named_and_the_run_goes_on";
-    if let Some(why) = no_root().or_else(|| no_program(&["unshare", "mount"])) {
-        return skip(test, &why);
+    let test = testkit::begin!();
+    if let Some(why) = no_program(&["unshare", "mount"]) {
+        return test.skip(&why);
     }
     let story = Story::begin();
     let said = small_run(&mut behind_a_cover(&story, &["/sys/kernel/btf"], &[]), &[]);
@@ -169,15 +198,16 @@ fn needs_root_a_kernel_without_btf_is_named_and_the_run_goes_on() {
         "{line}"
     );
     is_blind(&manifest, &samples);
+    nothing_but(remedy(&manifest, &said), "CONFIG_DEBUG_INFO_BTF");
 }
 
 /// Without a mount of tracefs, and without the right to make one of its own, the probes still
 /// load: they need BTF only.
 #[test]
 fn needs_bpf_a_host_without_tracefs_keeps_its_probes_and_names_the_counters_it_lacks() {
-    let test = "needs_bpf_a_host_without_tracefs_keeps_its_probes_and_names_the_counters_it_lacks";
-    if let Some(why) = no_bpf().or_else(|| no_program(&["unshare", "mount", "setpriv"])) {
-        return skip(test, &why);
+    let test = testkit::begin!();
+    if let Some(why) = no_program(&["unshare", "mount", "setpriv"]) {
+        return test.skip(&why);
     }
     let story = Story::begin();
     let covered = ["/sys/kernel/tracing", "/sys/kernel/debug"];
@@ -195,9 +225,9 @@ fn needs_bpf_a_host_without_tracefs_keeps_its_probes_and_names_the_counters_it_l
 
 #[test]
 fn on_one_cpu_it_measures_where_it_lives_and_says_so() {
-    let test = "on_one_cpu_it_measures_where_it_lives_and_says_so";
+    let test = testkit::begin!();
     if let Some(why) = no_program(&["taskset"]) {
-        return skip(test, &why);
+        return test.skip(&why);
     }
     let allowed = fs::read_to_string("/proc/self/status").unwrap();
     let allowed = allowed

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Said, Story, names, no_program, no_root, skip};
+use common::{Said, Story, names};
 use record::{RunDir, TrialStatus};
+use testkit::no_program;
 
 /// A filesystem of one megabyte in a mount namespace of its own, gone with the last process in
 /// it. What is recorded there is copied out, and what was said and returned is written beside.
@@ -38,9 +39,9 @@ fn said(kept: &Path, what: &str) -> Said {
 
 #[test]
 fn needs_root_a_full_disk_ends_the_run_and_loses_nothing_that_was_finished() {
-    let test = "needs_root_a_full_disk_ends_the_run_and_loses_nothing_that_was_finished";
-    if let Some(why) = no_root().or_else(|| no_program(&["unshare", "mount", "sh"])) {
-        return skip(test, &why);
+    let test = testkit::begin!();
+    if let Some(why) = no_program(&["unshare", "mount", "sh"]) {
+        return test.skip(&why);
     }
     let story = Story::begin();
     for name in ["small", "dir", "kept"] {
@@ -55,7 +56,7 @@ fn needs_root_a_full_disk_ends_the_run_and_loses_nothing_that_was_finished() {
         .unwrap();
     if !kept.join("run.status").exists() {
         let why = String::from_utf8_lossy(&script.stderr).trim().to_owned();
-        return skip(test, &format!("no tmpfs in a mount namespace: {why}"));
+        return test.skip(&format!("no tmpfs in a mount namespace: {why}"));
     }
     story.wait_for_silence();
 

@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use common::host_state::{BpfObjects, Cpuset, HostState};
 use common::processes::wait_until;
-use common::{Said, Story, names, no_root, skip};
+use common::{Said, Story, names};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use record::TrialStatus;
@@ -75,13 +75,10 @@ fn sigterm_in_the_middle_keeps_what_was_finished() {
 /// As ^C at a terminal does it: the whole process group gets it.
 #[test]
 fn needs_root_sigint_in_the_middle_puts_the_host_back() {
-    let test = "needs_root_sigint_in_the_middle_puts_the_host_back";
-    if let Some(why) = no_root() {
-        return skip(test, &why);
-    }
+    let test = testkit::begin!();
     let cpuset = match Cpuset::make("interrupted") {
         Ok(cpuset) => cpuset,
-        Err(why) => return skip(test, &why),
+        Err(why) => return test.skip(&why),
     };
     let story = Story::begin();
     fs::create_dir(story.path("dir")).unwrap();

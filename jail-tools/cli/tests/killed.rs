@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use common::host_state::{BpfObjects, Cpuset, HostState};
 use common::processes::{Process, wait_until};
-use common::{Said, Story, names, no_root, skip};
+use common::{Said, Story, names};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use record::{RunDir, TrialRecord};
@@ -24,22 +24,16 @@ const LAST_MS: u64 = 3_000;
 
 #[test]
 fn needs_root_sigkill_at_any_instant_leaves_no_trace_and_a_run_that_reports() {
-    let test = "needs_root_sigkill_at_any_instant_leaves_no_trace_and_a_run_that_reports";
-    if let Some(why) = no_root() {
-        return skip(test, &why);
-    }
+    let _test = testkit::begin!();
     killed_at(0..20, None);
 }
 
 #[test]
 fn needs_root_sigkill_behind_a_shield_takes_the_shield_down() {
-    let test = "needs_root_sigkill_behind_a_shield_takes_the_shield_down";
-    if let Some(why) = no_root() {
-        return skip(test, &why);
-    }
+    let test = testkit::begin!();
     match Cpuset::make("killed") {
         Ok(cpuset) => killed_at(20..30, Some(&cpuset)),
-        Err(why) => skip(test, &why),
+        Err(why) => test.skip(&why),
     }
 }
 
@@ -57,7 +51,7 @@ fn killed_at(instants: Range<u64>, cpuset: Option<&Cpuset>) {
     assert!(reached.reports > 0 && reached.polling > 0);
     assert!(reached.trials > 0, "no trial's process had to be ended");
     assert!(reached.isolated > 0 || cpuset.is_none());
-    assert!(reached.bpf_objects > 0 || common::no_bpf().is_some());
+    assert!(reached.bpf_objects > 0 || testkit::no_bpf().is_some());
 }
 
 /// What was there when the tool was killed, over all instants.

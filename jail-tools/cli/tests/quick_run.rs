@@ -8,7 +8,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Csv, ONE_CELL, Said, Story, names, no_bpf, skip};
+use common::{Csv, ONE_CELL, Said, Story, names};
 use record::manifest::{Manifest, RunEnd};
 use record::plan::{Claim, Metric};
 use record::{CAUSES, Class, Expectation, RunDir, Sample, Selector, TrialStatus};
@@ -30,11 +30,8 @@ const REQUIRED_COLUMNS: [&str; 9] = [
 ];
 
 #[test]
-fn needs_bpf_a_quick_run_is_recorded_whole_and_told_the_same_way_by_all() {
-    let test = "needs_bpf_a_quick_run_is_recorded_whole_and_told_the_same_way_by_all";
-    if let Some(why) = no_bpf() {
-        return skip(test, &why);
-    }
+fn needs_bpf_needs_time_a_quick_run_is_recorded_whole_and_told_the_same_way_by_all() {
+    let test = testkit::begin!();
     let story = Story::begin();
     let said = story.run(&[
         "run",

@@ -198,15 +198,48 @@ fn by_kernel() -> Vec<Event> {
     ]
 }
 
+/// What is left of an event where the kernel must not be counted: `exclude_kernel`, which is all
+/// that `kernel.perf_event_paranoid` at 2 leaves to a user without CAP_PERFMON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithoutKernel {
+    /// All of it: the kernel does not look at the exclusion.
+    Whole,
+    /// What happens in user mode.
+    UserPart,
+    /// Nothing. The counter opens and reads 0, or does not open; either way there is no figure.
+    Nothing(&'static str),
+}
+
 impl Event {
+    /// What is left of this row without the kernel. By kernel/events/core.c, and as measured in
+    /// `tests/without_kernel.rs`: `perf_exclude_event` drops a software event whose registers are
+    /// the kernel's, which those of a switch or a migration always are; the task clock is a PMU
+    /// of its own (`task_clock_event_update`), which reads the context's time whatever is excluded.
+    pub(crate) fn without_kernel(&self) -> WithoutKernel {
+        const IN_KERNEL: &str = "happens in the kernel only, which kernel.perf_event_paranoid forbids to count: it \
+            would read 0";
+        match self.kind {
+            Kind::Hardware(_) | Kind::Cache(..) | Kind::Raw(..) => WithoutKernel::UserPart,
+            Kind::Software(e) if e == Software::TASK_CLOCK => WithoutKernel::Whole,
+            Kind::Software(e) if e == Software::PAGE_FAULTS || e == Software::PAGE_FAULTS_MAJ => {
+                WithoutKernel::UserPart
+            }
+            Kind::Software(_) | Kind::Tracepoint(..) => WithoutKernel::Nothing(IN_KERNEL),
+            // `PERF_PMU_CAP_NO_EXCLUDE` in arch/x86/events/msr.c.
+            Kind::Tsc => WithoutKernel::Nothing(
+                "the msr PMU cannot leave the kernel out, which kernel.perf_event_paranoid forbids to count",
+            ),
+        }
+    }
+
     /// A builder for this row on the calling thread, kernel included unless `user_only`.
     ///
     /// # Errors
     /// In words: the event does not exist here (a tracepoint without tracefs, no msr PMU), or
-    /// makes no sense without the kernel.
+    /// nothing is left of it without the kernel.
     pub(crate) fn builder(
         &self,
-        tracefs: Option<&Tracefs>,
+        tracefs: Result<&Tracefs, &str>,
         user_only: bool,
     ) -> Result<Builder<'static>, String> {
         let mut builder = match self.kind {
@@ -219,7 +252,8 @@ impl Event {
             Kind::Raw(config, config1) => Builder::new(Raw::new(config).config1(config1)),
             Kind::Software(event) => Builder::new(event),
             Kind::Tracepoint(group, name) => {
-                let tracefs = tracefs.ok_or("no tracefs: tracepoint numbers can't be read")?;
+                let tracefs =
+                    tracefs.map_err(|why| format!("tracepoint numbers can't be read: {why}"))?;
                 Builder::new(Tracepoint::with_id(tracefs.id(group, name)?))
             }
             Kind::Tsc => {
@@ -229,13 +263,8 @@ impl Event {
             }
         };
         if user_only {
-            if matches!(
-                self.group,
-                Group::Software | Group::Tracepoint | Group::Clock
-            ) {
-                return Err(
-                    "happens in the kernel, which perf_event_paranoid forbids to count".into(),
-                );
+            if let WithoutKernel::Nothing(why) = self.without_kernel() {
+                return Err(why.into());
             }
         } else {
             // perf-event2 excludes the kernel by default; a switch or a pread then counts nothing.
@@ -262,5 +291,36 @@ mod tests {
         }
         assert!(rows.is_sorted_by_key(|r| r.group));
         assert!(rows.iter().any(|r| r.name == "hitm-local-loads"));
+    }
+
+    #[test]
+    fn what_only_the_kernel_does_is_not_opened_without_it() {
+        let left: Vec<_> = by_kernel()
+            .iter()
+            .map(|r| (r.name, r.without_kernel()))
+            .collect();
+        let of = |name| left.iter().find(|(n, _)| *n == name).map(|(_, l)| *l);
+        assert_eq!(of("task-clock"), Some(WithoutKernel::Whole));
+        assert_eq!(of("page-faults"), Some(WithoutKernel::UserPart));
+        for name in [
+            "context-switches",
+            "cpu-migrations",
+            "sched:sched_switch",
+            "tsc",
+        ] {
+            assert!(
+                matches!(of(name), Some(WithoutKernel::Nothing(_))),
+                "{name}"
+            );
+        }
+        for row in by_kernel() {
+            let nothing = matches!(row.without_kernel(), WithoutKernel::Nothing(_));
+            // Rows that need tracefs or a device fail for that reason, which is as good.
+            assert!(
+                !nothing || row.builder(Err("a test"), true).is_err(),
+                "{}",
+                row.name
+            );
+        }
     }
 }

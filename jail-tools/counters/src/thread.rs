@@ -6,7 +6,7 @@ use perf_event::{Builder, Counter, Group as PerfGroup};
 use record::Grade;
 use record::manifest::Armed;
 
-use crate::events::{Event, Group};
+use crate::events::{Event, Group, WithoutKernel};
 use crate::tracefs::Tracefs;
 
 /// One counter's value at a moment, unscaled.
@@ -54,7 +54,7 @@ impl ThreadCounters {
     ///
     /// Rows that can't be had are named in [`ThreadCounters::armed`] with their errno.
     #[must_use]
-    pub fn open(table: &[Event], tracefs: Option<&Tracefs>) -> Self {
+    pub fn open(table: &[Event], tracefs: Result<&Tracefs, &str>) -> Self {
         let mut counters = Self {
             groups: Vec::new(),
             armed: Vec::new(),
@@ -68,7 +68,7 @@ impl ThreadCounters {
         counters
     }
 
-    fn open_group(&mut self, group: Group, rows: &[Event], tracefs: Option<&Tracefs>) {
+    fn open_group(&mut self, group: Group, rows: &[Event], tracefs: Result<&Tracefs, &str>) {
         let mut open = match leader() {
             Ok(group) => OpenGroup {
                 group,
@@ -88,9 +88,7 @@ impl ThreadCounters {
             match add(&mut open.group, row, tracefs) {
                 Ok((name, counter)) => {
                     let user_only = name.ends_with(":u");
-                    let blind = user_only.then(|| {
-                        "only user mode is counted: lower kernel.perf_event_paranoid".into()
-                    });
+                    let blind = user_only.then(|| format!("{} in the kernel", row.about));
                     self.armed.push(Armed {
                         name: name.clone(),
                         missing: None,
@@ -174,14 +172,18 @@ fn leader() -> io::Result<PerfGroup> {
 fn add(
     group: &mut PerfGroup,
     row: &Event,
-    tracefs: Option<&Tracefs>,
+    tracefs: Result<&Tracefs, &str>,
 ) -> Result<(String, Counter), String> {
     match group.add(&row.builder(tracefs, false)?) {
         Ok(counter) => Ok((row.name.into(), counter)),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
             let builder = row.builder(tracefs, true)?;
             let counter = group.add(&builder).map_err(|e| why(row, &e))?;
-            Ok((format!("{}:u", row.name), counter))
+            let name = match row.without_kernel() {
+                WithoutKernel::Whole => row.name.into(),
+                _ => format!("{}:u", row.name),
+            };
+            Ok((name, counter))
         }
         Err(e) => Err(why(row, &e)),
     }
@@ -199,7 +201,9 @@ fn why(row: &Event, error: &io::Error) -> String {
         }
         Some(libc::ENOENT) => "ENOENT: this processor does not have the event".into(),
         Some(libc::EACCES | libc::EPERM) => {
-            format!("{error}: lower kernel.perf_event_paranoid or grant CAP_PERFMON")
+            format!(
+                "perf_event_open: {error}: kernel.perf_event_paranoid, or a filter of system calls"
+            )
         }
         Some(libc::EMFILE) => format!("{error}: raise the limit of open files"),
         _ => format!("perf_event_open: {error}"),
@@ -228,7 +232,7 @@ mod tests {
     fn every_row_is_open_or_says_why_not() {
         let rows = table(CpuId::of_this_machine().as_ref());
         let tracefs = Tracefs::open();
-        let mut counters = ThreadCounters::open(&rows, tracefs.as_ref().ok());
+        let mut counters = ThreadCounters::open(&rows, tracefs.as_ref().map_err(String::as_str));
         assert_eq!(counters.armed().len(), rows.len());
         for armed in counters.armed() {
             println!("{} {:?} {:?}", armed.name, armed.missing, armed.blind);

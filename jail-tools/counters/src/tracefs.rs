@@ -28,14 +28,21 @@ impl Tracefs {
     /// # Errors
     /// In words: which call failed, and that it needs root.
     pub fn open() -> Result<Self, String> {
+        let mut closed = None;
         for mount in MOUNTS {
-            if Path::new(mount).join("events/sched").is_dir() {
-                let root = File::open(mount).map_err(|e| format!("open {mount}: {e}"))?;
-                return Ok(Self { root: root.into() });
+            let events = Path::new(mount).join("events/sched");
+            match events.metadata().and_then(|_| File::open(mount)) {
+                Ok(root) => return Ok(Self { root: root.into() }),
+                // Not mounted there: an empty directory, or none.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => {
+                    closed.get_or_insert(format!("tracefs at {mount}: {e}"));
+                }
             }
         }
         Self::detached().map_err(|(call, e)| {
-            format!("tracefs is not mounted, and {call} of a private one: {e}")
+            let public = closed.unwrap_or_else(|| "tracefs is not mounted".into());
+            format!("{public}, and {call} of a private one: {e}")
         })
     }
 

@@ -5,7 +5,7 @@
 //! [`apply`] and [`keeper`] is the only code that changes the host, and every change is promised
 //! to a *keeper* process before it is made, so that it is undone even if this process is killed.
 //!
-//! [`meaning`] says what each fact means for the four investigations, as data.
+//! [`remedy`] says which command would show what a run could not see. [`meaning`] says what each fact means for the four investigations, as data.
 //!
 //! This crate knows `record` and nothing else of ours: not what is measured, nor how.
 
@@ -17,6 +17,7 @@ pub mod keeper;
 pub mod meaning;
 mod mountinfo;
 mod observe;
+pub mod remedy;
 mod steal;
 mod sys;
 mod tree;

@@ -4,9 +4,12 @@ mod rows;
 mod texts;
 mod warning;
 
+use record::manifest::Unseen;
 use record::{Fact, HostFacts};
 use serde::Serialize;
 
+use crate::remedy;
+pub(crate) use warning::is_core_pmu;
 pub use warning::{Warning, warnings};
 
 /// One row of `jail-tools doctor`.
@@ -35,6 +38,8 @@ pub struct Meaning {
 pub struct Doctor {
     /// A row for each fact.
     pub facts: Vec<Meaning>,
+    /// What a run would not see, and what would change it.
+    pub unseen: Vec<Unseen>,
     /// What harms a measurement on this host.
     pub warnings: Vec<warning::Advice>,
 }
@@ -55,6 +60,7 @@ pub fn meaning(facts: &HostFacts) -> Vec<Meaning> {
 pub fn doctor(facts: &HostFacts) -> Doctor {
     Doctor {
         facts: meaning(facts),
+        unseen: remedy::remedies(facts, &["run".to_owned()], &remedy::foreseen(facts)),
         warnings: warnings(facts).iter().map(Warning::advice).collect(),
     }
 }

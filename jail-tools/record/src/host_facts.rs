@@ -101,6 +101,45 @@ pub struct DeviceInterrupt {
     pub cpus: Vec<u32>,
 }
 
+/// What decides whether the process can come to more privilege, and how far what it has reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privilege {
+    /// Capabilities that it may come to, as the hexadecimal mask of /proc/self/status.
+    pub bounding: Fact<String>,
+    /// Do set-user-ID and file capabilities have no effect (prctl `PR_SET_NO_NEW_PRIVS`)?
+    pub no_new_privs: Fact<bool>,
+    /// Is it in the initial user namespace, where capabilities reach BPF and perf events?
+    pub initial_user_namespace: Fact<bool>,
+    /// The program that runs.
+    pub executable: Fact<String>,
+    /// Is the program on a mount that ignores file capabilities?
+    pub executable_nosuid: Fact<bool>,
+    /// Mount of tracefs in which it can read the number of a tracepoint.
+    pub tracepoint_numbers: Fact<String>,
+}
+
+impl Privilege {
+    /// All missing for this reason.
+    #[must_use]
+    pub fn unknown(why: &str) -> Self {
+        Self {
+            bounding: Fact::unavailable(why),
+            no_new_privs: Fact::unavailable(why),
+            initial_user_namespace: Fact::unavailable(why),
+            executable: Fact::unavailable(why),
+            executable_nosuid: Fact::unavailable(why),
+            tracepoint_numbers: Fact::unavailable(why),
+        }
+    }
+}
+
+impl Default for Privilege {
+    /// Runs of before these facts were recorded.
+    fn default() -> Self {
+        Self::unknown("could not tell: not recorded by the version that made this run")
+    }
+}
+
 /// Everything that is known of the host before a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
@@ -164,6 +203,9 @@ pub struct HostFacts {
     pub capabilities: Fact<String>,
     /// Effective user id.
     pub euid: Fact<u32>,
+    /// What more it can come to.
+    #[serde(default)]
+    pub privilege: Privilege,
     /// RLIMIT_MEMLOCK, bytes (`None`: unlimited).
     pub memlock_bytes: Fact<Option<u64>>,
     /// Scheduler real-time throttling, µs per second that real-time tasks may run (-1: no limit).
@@ -210,6 +252,7 @@ impl HostFacts {
             tracefs: Fact::unavailable(why),
             capabilities: Fact::unavailable(why),
             euid: Fact::unavailable(why),
+            privilege: Privilege::unknown(why),
             memlock_bytes: Fact::unavailable(why),
             rt_runtime_us: Fact::unavailable(why),
             memory_bytes: Fact::unavailable(why),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::grade::Graded;
+use crate::grade::{Grade, Graded};
 use crate::host_facts::HostFacts;
 use crate::plan::Plan;
 
@@ -53,6 +53,57 @@ pub struct ObserverCost {
     pub ratio: Option<(f64, f64, f64)>,
 }
 
+/// How one part of the ledgers is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartGrade {
+    /// Column of the `samples` table.
+    pub column: String,
+    /// From what it is inferred, or why it cannot be.
+    #[serde(flatten)]
+    pub grade: Grade,
+}
+
+/// Where causes come from in trials without a ledger page: the kernel's own accounting of a thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// What was read around each operation.
+    pub read: Vec<String>,
+    /// The parts that it can tell of, and those that one might expect of it and it can't.
+    pub parts: Vec<PartGrade>,
+}
+
+impl Usage {
+    /// How this column is known; `None` if the account has nothing to do with it.
+    #[must_use]
+    pub fn of(&self, column: &str) -> Option<&Grade> {
+        self.parts
+            .iter()
+            .find(|p| p.column == column)
+            .map(|p| &p.grade)
+    }
+}
+
+/// What would show something that was not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// This command, for a shell.
+    Command(String),
+    /// No command: what would be needed, in words.
+    Nothing(String),
+}
+
+/// Something that a run could not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// What it is.
+    pub what: Vec<String>,
+    /// Why it could not be seen.
+    pub why: String,
+    /// What would change that.
+    pub remedy: Remedy,
+}
+
 /// Everything about a run that is not a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -78,8 +129,14 @@ pub struct Manifest {
     pub bpf_object: Option<BpfObject>,
     /// Probes.
     pub probes: Vec<Armed>,
+    /// Where causes come from if no ledger page was armed.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// Counters.
     pub counters: Vec<Armed>,
+    /// What could not be seen, and the one command that would change it.
+    #[serde(default)]
+    pub unseen: Vec<Unseen>,
     /// Named degradations: what could not be had and what that means.
     pub degraded: Vec<String>,
     /// The observer's cost, in short form.

@@ -76,12 +76,12 @@ impl Losses {
 /// The undisturbed operation, calibrated within the trial from operations that no event touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfModel {
-    /// Class of operation that it models (`hit`, `miss` …).
+    /// Class of operation that it models (`hit`, `miss` …), or what else sets its kind apart.
     pub class: String,
     /// Pages of the operation.
     pub pages: u32,
-    /// Demanded pages that were added within it.
-    pub pages_missed: u32,
+    /// Demanded pages that were added within it, where something could tell.
+    pub pages_missed: Option<u32>,
     /// The model, ns.
     pub self_ns: i64,
     /// Undisturbed operations that it rests on.

@@ -219,6 +219,29 @@ fn an_open_ledger_is_found_though_the_file_is_intact() {
     assert!(text_of(&run).contains("1 of 4,401 ledgers DON'T CLOSE"));
 }
 
+/// Fields that came later are missing in older runs, which report all the same.
+#[test]
+fn a_run_of_before_the_privilege_ladder_still_reports() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let run = common::make(dir.path(), WHOLE, 12);
+    let path = run.path().join("manifest.json");
+    let text = fs::read_to_string(&path).expect("the manifest");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let fields = manifest.as_object_mut().expect("an object");
+    for later in ["usage", "unseen"] {
+        assert!(fields.remove(later).is_some(), "{later}");
+    }
+    let host = fields["host"].as_object_mut().expect("an object");
+    assert!(host.remove("privilege").is_some());
+    fs::write(&path, manifest.to_string()).expect("write");
+    let text = text_of(&run);
+    assert!(text.contains("complete, 12 of 12 trials"), "{text}");
+    assert!(
+        !text.contains("Not seen, and what would change it"),
+        "{text}"
+    );
+}
+
 #[test]
 fn json_says_the_same_and_keeps_missing_as_null() {
     let dir = tempfile::tempdir().expect("tempdir");

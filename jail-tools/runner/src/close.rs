@@ -5,8 +5,10 @@ use probes::{Diff, counter};
 use record::ledger::{self, Causes, IRQ_EXIT, MEASURED, PARTS, UPSTREAM};
 use record::{Class, Sample};
 
+use crate::infer;
 use crate::lens::Look;
 use crate::self_model::{Models, Row};
+use crate::usage::{BLOCK_BYTES, UsageDiff};
 use crate::wire::Sight;
 
 /// One operation as the trial loop left it.
@@ -81,16 +83,14 @@ pub fn close(
         .iter()
         .map(|op| measured(op, sight, irq_exit_ns))
         .collect();
-    // Without a ledger "undisturbed" cannot be known, so that there is nothing to calibrate from.
-    let models = match sight {
-        Some(_) => Models::calibrate(
-            &ops.iter()
-                .zip(&measured)
-                .map(|(op, m)| row(op, m))
-                .collect::<Vec<_>>(),
-        ),
-        None => Models::default(),
-    };
+    // Without a ledger or an account "undisturbed" cannot be known, so that there is nothing to
+    // calibrate from.
+    let rows: Vec<Row> = ops
+        .iter()
+        .zip(&measured)
+        .filter_map(|(op, m)| row(op, m, sight))
+        .collect();
+    let models = Models::calibrate(&rows);
     let samples = ops
         .iter()
         .zip(measured)
@@ -113,14 +113,22 @@ fn latency_ns(op: &RawOp) -> i64 {
 fn measured(op: &RawOp, sight: Option<&Sight>, irq_exit_ns: Option<i64>) -> Causes {
     let mut causes = Causes([None; PARTS]);
     causes.0[UPSTREAM] = Some(op.look.start_ns.saturating_sub(begun_ns(op)).cast_signed());
-    let Some(sight) = sight else { return causes };
+    // A consumer that waited for a message that had not been sent yet: its sleep until then is
+    // no part of the message's latency.
+    let idle_ns = begun_ns(op).saturating_sub(op.look.start_ns).cast_signed();
+    let Some(sight) = sight else {
+        if let Some(seen) = &op.look.usage {
+            let room_ns = latency_ns(op) - causes.sum_ns();
+            let upstream = causes.0[UPSTREAM];
+            causes = infer::infer(seen, idle_ns, room_ns);
+            causes.0[UPSTREAM] = upstream;
+        }
+        return causes;
+    };
     let get = |index| op.look.diff.as_ref().map_or(0, |d| d.get(index));
     for (part, source) in SOURCES {
         causes.0[part] = sight.causes[part].then(|| get(source).cast_signed());
     }
-    // A consumer that waited for a message that had not been sent yet: its sleep until then is
-    // no part of the message's latency.
-    let idle_ns = begun_ns(op).saturating_sub(op.look.start_ns).cast_signed();
     causes.0[ledger::BLOCKED] = causes.0[ledger::BLOCKED].map(|ns| (ns - idle_ns).max(0));
     causes.0[IRQ_EXIT] = irq_exit_ns
         .filter(|_| sight.interrupts)
@@ -128,10 +136,39 @@ fn measured(op: &RawOp, sight: Option<&Sight>, irq_exit_ns: Option<i64>) -> Caus
     causes
 }
 
-fn row(op: &RawOp, measured: &Causes) -> Row {
+/// The operation as the model sees it; `None` where nothing could tell that it was disturbed.
+fn row(op: &RawOp, measured: &Causes, sight: Option<&Sight>) -> Option<Row> {
+    let (class, pages, pages_missed) = kind(op, sight)?;
+    let undisturbed = match (sight, &op.look.usage) {
+        (Some(_), _) => untouched(op),
+        (None, seen) => seen.as_ref().is_some_and(infer::undisturbed),
+    };
+    // Steal is credited last, and only as far as it fits: time in flight may hold it too.
+    let certain_ns = measured.attributed_ns() - measured.0[ledger::STEAL].unwrap_or(0);
+    Some(Row {
+        class,
+        pages,
+        pages_missed,
+        left_ns: (latency_ns(op) - certain_ns) / units(op),
+        undisturbed,
+    })
+}
+
+/// What sets operations apart that have a model each.
+fn kind(op: &RawOp, sight: Option<&Sight>) -> Option<(&'static str, u32, Option<u32>)> {
+    let pages = op.found.pages.unwrap_or(0);
+    match (sight, &op.look.usage) {
+        (Some(_), _) => Some((op.class.name(), pages, Some(pages_missed(op)))),
+        (None, Some(seen)) => Some((infer::kind(seen), pages, None)),
+        (None, None) => None,
+    }
+}
+
+/// Did no event touch it, by the probes?
+fn untouched(op: &RawOp) -> bool {
     let diff = op.look.diff.as_ref();
     let none = |indices: &[usize]| diff.is_none_or(|d| indices.iter().all(|i| d.get(*i) == 0));
-    let undisturbed = none(&[
+    none(&[
         counter::TIMER_NS,
         counter::IPI_NS,
         counter::SWITCHES_INVOLUNTARY,
@@ -143,16 +180,7 @@ fn row(op: &RawOp, measured: &Causes) -> Row {
         // An operation that waits for a device has the device's interrupt and softirq, and a
         // doorbell that the hypervisor may answer with steal: they belong to it.
         && (!none(&[counter::REQUESTS])
-            || none(&[counter::HARDIRQ_NS, counter::SOFTIRQ_NS, counter::STEAL_NS]));
-    // Steal is credited last, and only as far as it fits: time in flight may hold it too.
-    let certain_ns = measured.attributed_ns() - measured.0[ledger::STEAL].unwrap_or(0);
-    Row {
-        class: op.class,
-        pages: op.found.pages.unwrap_or(0),
-        pages_missed: pages_missed(op),
-        left_ns: (latency_ns(op) - certain_ns) / units(op),
-        undisturbed,
-    }
+            || none(&[counter::HARDIRQ_NS, counter::SOFTIRQ_NS, counter::STEAL_NS]))
 }
 
 fn pages_missed(op: &RawOp) -> u32 {
@@ -178,14 +206,17 @@ fn sample(
     models: &Models,
 ) -> Sample {
     let latency_ns = latency_ns(op);
-    let self_ns = models
-        .of(op.class, op.found.pages.unwrap_or(0), pages_missed(op))
+    let self_ns = kind(op, sight)
+        .and_then(|(class, pages, missed)| models.of(class, pages, missed))
         .map(|ns| ns * units(op));
     let closed = ledger::close(latency_ns, measured, self_ns);
     let zero = Diff::default();
     let diff = op.look.diff.as_ref().unwrap_or(&zero);
     let if_seen =
         |visible: fn(&Sight) -> bool, v: u64| sight.filter(|s| visible(s)).map(|_| clamp(v));
+    // What the kernel counts of a thread is counted without probes too, if over a window that is
+    // a few µs wider.
+    let counted = |of: fn(&UsageDiff) -> u64| op.look.usage.as_ref().map(|seen| clamp(of(seen)));
     let through_cache = op.found.pages.is_some();
     let demanded = diff.get(counter::PAGES_DEMANDED);
     let ahead = diff.get(counter::PAGES_ADDED).saturating_sub(demanded);
@@ -206,15 +237,19 @@ fn sample(
         requests: if_seen(|s| s.requests, diff.get(counter::REQUESTS)),
         request_bytes: sight
             .filter(|s| s.requests)
-            .map(|_| diff.get(counter::REQUEST_BYTES)),
+            .map(|_| diff.get(counter::REQUEST_BYTES))
+            .or_else(|| Some(op.look.usage?.input_blocks? * BLOCK_BYTES)),
         request_ns: sight.filter(|s| s.completions).map(|_| diff.completed_ns),
         interrupts: if_seen(|s| s.interrupts, diff.get(counter::INTERRUPTS)),
-        switches_voluntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_VOLUNTARY)),
-        switches_involuntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_INVOLUNTARY)),
+        switches_voluntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_VOLUNTARY))
+            .or_else(|| counted(|seen| seen.switches_voluntary)),
+        switches_involuntary: if_seen(|s| s.switches, diff.get(counter::SWITCHES_INVOLUNTARY))
+            .or_else(|| counted(|seen| seen.switches_involuntary)),
         faults: if_seen(
             |s| s.faults,
             diff.get(counter::FAULTS_USER) + diff.get(counter::FAULTS_KERNEL),
-        ),
+        )
+        .or_else(|| counted(|seen| seen.faults)),
         migrations: if_seen(|s| s.switches, diff.get(counter::MIGRATIONS)),
         gaps: if_seen(|s| s.switches, diff.get(counter::GAPS)),
         result: op.look.outcome.result,
@@ -257,6 +292,7 @@ mod tests {
                 end_ns,
                 outcome,
                 diff: diff.copied(),
+                usage: None,
             },
             found: Found {
                 pages: Some(1),
@@ -323,8 +359,67 @@ mod tests {
         assert_eq!(s.causes.0[ledger::BLOCKED], Some(100));
     }
 
+    fn by_account(latency_ns: u64, usage: UsageDiff) -> RawOp {
+        let mut op = op(0, latency_ns, None, None);
+        op.look.usage = Some(usage);
+        op.class = Class::Unknown;
+        op
+    }
+
+    /// Reads from the device are slower by themselves than hits, so they have a model of their own.
     #[test]
-    fn without_a_ledger_everything_is_residual_and_nothing_is_zero() {
+    fn without_a_ledger_the_account_tells_what_it_can_and_the_rest_is_missing() {
+        let hit = UsageDiff {
+            input_blocks: Some(0),
+            run_delay_ns: Some(0),
+            ..UsageDiff::default()
+        };
+        let read = UsageDiff {
+            switches_voluntary: 1,
+            input_blocks: Some(8),
+            wall_ns: 90_000,
+            cpu_ns: 20_000,
+            run_delay_ns: Some(4_000),
+            ..hit
+        };
+        let ops: Vec<RawOp> = (0..8)
+            .flat_map(|_| [by_account(1_000, hit), by_account(80_000, read)])
+            .collect();
+        let (samples, models) = close(WHO, &ops, None, Some(9_999));
+        let parts = [
+            ledger::DEVICE,
+            ledger::RUNQUEUE,
+            ledger::SELF,
+            ledger::RESIDUAL,
+        ];
+        let of = |s: &Sample| parts.map(|p| s.causes.0[p]);
+        assert_eq!(of(&samples[0]), [Some(0), Some(0), Some(1_000), Some(0)]);
+        assert_eq!(
+            of(&samples[1]),
+            [Some(66_000), Some(4_000), Some(10_000), Some(0)]
+        );
+        for s in &samples {
+            assert!(s.causes.closes(s.latency_ns));
+            for part in [ledger::WAKEUP, ledger::HARDIRQ, ledger::TIMER, ledger::IPI]
+                .into_iter()
+                .chain([ledger::SOFTIRQ, ledger::STEAL, ledger::GAP])
+                .chain([IRQ_EXIT, ledger::INFLIGHT])
+            {
+                assert_eq!(s.causes.0[part], None, "{}", ledger::CAUSES[part].label);
+            }
+            assert!(s.pages_missed.is_none() && s.requests.is_none() && s.gaps.is_none());
+            assert!(s.migrations.is_none() && s.interrupts.is_none() && s.request_ns.is_none());
+            assert_eq!((s.class, s.faults), (Class::Unknown, Some(0)));
+        }
+        assert_eq!(samples[1].request_bytes, Some(4096));
+        assert_eq!(samples[1].switches_voluntary, Some(1));
+        let models = models.into_vec();
+        assert!(models.iter().all(|m| m.pages_missed.is_none() && m.n == 8));
+        assert_eq!(models.len(), 2);
+    }
+
+    #[test]
+    fn without_a_ledger_and_an_account_everything_is_residual_and_nothing_is_zero() {
         let (samples, models) = close(WHO, &[op(0, 700, None, None)], None, None);
         let s = &samples[0];
         assert_eq!(s.causes.0[ledger::RESIDUAL], Some(700));

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_spin_without_a_ledger_still_counts_gaps() {
         let mut floor = Floor::default();
-        floor.spin(&mut Lens::new(None), 2_000_000);
+        floor.spin(&mut Lens::bare(), 2_000_000);
         assert!(floor.spun_ns >= 2_000_000);
         assert!(floor.gaps_per_s().is_some());
         assert!(floor.irq_exit_ns.is_empty());

@@ -1,10 +1,11 @@
 //! The timed window: the clock outside, the looks at the ledger just inside, the operation in the
-//! middle.
+//! middle. Where there is no ledger, looks at the thread's account before and after the window.
 
 use experiments::{Announce, Outcome, Worker};
 use probes::{Diff, SlotReader};
 
 use crate::clock::now_ns;
+use crate::usage::{UsageDiff, UsageReader};
 
 /// What one operation looked like through the lens.
 #[derive(Debug, Clone)]
@@ -17,22 +18,46 @@ pub struct Look {
     pub outcome: Outcome,
     /// What the ledger grew by; `None` if it did not, or if there is none.
     pub diff: Option<Diff>,
+    /// What the thread's account grew by around it, where that was looked at instead.
+    pub usage: Option<UsageDiff>,
 }
 
-/// The ledger's view of one thread, if the probes are armed.
+/// The view of one thread: through its slot of the ledger, through its account, or not at all.
 #[derive(Debug)]
 pub struct Lens {
     slot: Option<SlotReader>,
+    usage: Option<UsageReader>,
 }
 
 /// The number of an operation that is none: between operations, completions are late.
 const NO_OPERATION: u64 = u64::MAX;
 
 impl Lens {
-    /// A lens for the calling thread.
+    /// A lens that sees nothing but the clock.
     #[must_use]
-    pub fn new(slot: Option<SlotReader>) -> Self {
-        Self { slot }
+    pub fn bare() -> Self {
+        Self {
+            slot: None,
+            usage: None,
+        }
+    }
+
+    /// A lens on the calling thread's slot.
+    #[must_use]
+    pub fn ledger(slot: SlotReader) -> Self {
+        Self {
+            slot: Some(slot),
+            usage: None,
+        }
+    }
+
+    /// A lens on the calling thread's account.
+    #[must_use]
+    pub fn usage(usage: UsageReader) -> Self {
+        Self {
+            slot: None,
+            usage: Some(usage),
+        }
     }
 
     /// Tells the probes what comes. Untimed.
@@ -49,10 +74,14 @@ impl Lens {
         self.announce(NO_OPERATION, Announce::default());
     }
 
-    /// One timed operation. The looks are inside the window: an interrupt that one of them counts
-    /// has also taken time from it. The second reads all words only if something happened.
+    /// One timed operation. The looks at the ledger are inside the window: an interrupt that one of
+    /// them counts has also taken time from it. The second reads all words only if something
+    /// happened. Looks at the account are system calls, and stay outside.
     #[inline]
     pub fn look<W: Worker>(&mut self, worker: &mut W) -> Look {
+        if let Some(usage) = &mut self.usage {
+            usage.begin();
+        }
         let start_ns = now_ns();
         if let Some(slot) = &mut self.slot {
             slot.begin();
@@ -60,11 +89,13 @@ impl Lens {
         let outcome = worker.operate();
         let diff = self.diff_if_changed();
         let end_ns = now_ns();
+        let usage = self.usage.as_ref().map(UsageReader::end);
         Look {
             start_ns,
             end_ns,
             outcome,
             diff,
+            usage,
         }
     }
 

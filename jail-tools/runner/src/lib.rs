@@ -10,6 +10,7 @@ pub mod clock;
 pub mod close;
 pub mod floor;
 pub mod gate;
+pub mod infer;
 pub mod lens;
 pub mod overhead;
 pub mod registry;
@@ -20,6 +21,7 @@ pub mod schedule;
 pub mod self_model;
 pub mod spawn;
 pub mod trial;
+pub mod usage;
 pub mod wire;
 
 pub use run::{Finished, Rig, run_plan};

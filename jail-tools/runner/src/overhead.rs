@@ -18,6 +18,7 @@ use record::overhead::{BARE, Measurement, Medians, Shot, Unavailable};
 use serde::Serialize;
 
 use crate::lens::Lens;
+use crate::usage::{UsageReader, UsageSight};
 use target::Target;
 
 /// What observes.
@@ -28,6 +29,8 @@ pub enum Arm {
     Bare,
     /// The perf counters of the measured thread, as in a trial.
     Counters,
+    /// The thread's account, read before and after each operation, as in a trial without a ledger.
+    UsageRead,
     /// The ledger's programs attached and a slot taken, but never read.
     LedgerArmed,
     /// The ledger as in a trial: read before and after each operation.
@@ -38,9 +41,10 @@ pub enum Arm {
 
 impl Arm {
     /// All of them, the bare one first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Bare,
         Self::Counters,
+        Self::UsageRead,
         Self::LedgerArmed,
         Self::LedgerRead,
         Self::Bracket,
@@ -52,6 +56,7 @@ impl Arm {
         match self {
             Self::Bare => BARE,
             Self::Counters => "counters armed",
+            Self::UsageRead => "getrusage around each read",
             Self::LedgerArmed => "ledger page armed",
             Self::LedgerRead => "ledger page armed and read",
             Self::Bracket => "bracketing armed",
@@ -150,17 +155,21 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<Me
     match arm {
         Arm::Bare => target.bare(),
         Arm::Counters => {
-            let tracefs = Tracefs::open().ok();
+            let tracefs = Tracefs::open();
             let table = counters::table(CpuId::of_this_machine().as_ref());
-            let _counters = ThreadCounters::open(&table, tracefs.as_ref());
+            let _counters = ThreadCounters::open(&table, tracefs.as_ref().map_err(String::as_str));
             target.bare()
+        }
+        Arm::UsageRead => {
+            let reader = UsageReader::open(&UsageSight::of_this_kernel());
+            target.measure(&mut Lens::usage(reader))
         }
         Arm::LedgerArmed | Arm::LedgerRead => {
             let probes = load(None)?;
             let page = Page::map(probes.handles()).map_err(|e| e.to_string())?;
             let slot = page.take(0).map_err(|e| e.to_string())?;
             if arm == Arm::LedgerRead {
-                target.measure(&mut Lens::new(Some(slot)))
+                target.measure(&mut Lens::ledger(slot))
             } else {
                 target.bare()
             }

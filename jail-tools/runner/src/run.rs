@@ -14,6 +14,7 @@ use record::{Cell, Fact, Grade, Reading, Sample, TrialRecord, TrialSpec, TrialSt
 
 use crate::clock::realtime_ns;
 use crate::spawn::{self, Ended};
+use crate::usage::UsageSight;
 use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 
 /// What stands ready for all trials of a run.
@@ -21,6 +22,8 @@ use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 pub struct Rig {
     /// The ledger's descriptors and what the probes can see, if they are loaded.
     pub ledger: Option<(Handles, Sight)>,
+    /// What a thread's account tells on this kernel: looked at where there is no ledger.
+    pub usage: Option<UsageSight>,
     /// Arm counters?
     pub counters: bool,
     /// Read them every so many ms; 0: only at start and end.
@@ -100,6 +103,10 @@ fn one(
         budget: plan.budget.clone(),
         conditions: plan.conditions.clone(),
         ledger: rig.ledger.clone().filter(|_| arms.ledger),
+        usage: rig
+            .usage
+            .clone()
+            .filter(|_| arms.ledger && rig.ledger.is_none()),
         counters: rig.counters && arms.counters,
         series_ms: rig.series_ms,
         housekeeping: rig.housekeeping.clone(),
@@ -161,26 +168,11 @@ fn finish(mut record: TrialRecord, report: ChildReport) -> Finished {
     record.floor_gaps_per_s = report.floor_gaps_per_s;
     record.notes = report.notes;
     let (trial, cell) = (record.spec.trial, record.spec.cell);
-    let mut readings: Vec<Reading> = report
+    let readings = report
         .readings
         .into_iter()
         .map(|r| reading(trial, cell, r))
         .collect();
-    // A counter that could not be opened is a row with its reason, once a trial.
-    readings.extend(report.counters.iter().filter_map(|armed| {
-        let why = armed.missing.clone()?;
-        Some(reading(
-            trial,
-            cell,
-            WireReading {
-                thread: 0,
-                at_ns: 0,
-                moment: record::reading::Moment::Start,
-                event: armed.name.clone(),
-                value: Err(why),
-            },
-        ))
-    }));
     Finished {
         record,
         samples: report.samples,

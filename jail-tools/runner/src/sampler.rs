@@ -42,6 +42,20 @@ pub fn read(counters: &Shared, thread: u32, moment: Moment, into: &mut Vec<WireR
     }
 }
 
+/// A counter that could not be opened is a row with its reason, at the time when it was refused.
+pub fn refused(counters: &ThreadCounters, thread: u32, into: &mut Vec<WireReading>) {
+    let at_ns = now_ns();
+    into.extend(counters.armed().iter().filter_map(|armed| {
+        Some(WireReading {
+            thread,
+            at_ns,
+            moment: Moment::Start,
+            event: armed.name.clone(),
+            value: Err(armed.missing.clone()?),
+        })
+    }));
+}
+
 /// Samples every `period` until `stop`. `threads[i]` is `None` until thread i has opened its counters.
 pub fn run(
     threads: &[std::sync::OnceLock<Shared>],

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use record::Class;
 use record::trial::SelfModel;
 
 /// A model needs this many operations: below it a median's 95 % interval spans the whole sample
@@ -16,12 +15,12 @@ pub const ENOUGH: usize = 6;
 /// One operation, as far as the model needs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Class.
-    pub class: Class,
+    /// Class, or what else sets this kind apart.
+    pub class: &'static str,
     /// Pages.
     pub pages: u32,
     /// Pages missed.
-    pub pages_missed: u32,
+    pub pages_missed: Option<u32>,
     /// Latency less all measured causes, ns, per unit of work.
     pub left_ns: i64,
     /// Touched by no interrupt, preemption, fault, migration, gap or steal.
@@ -30,7 +29,10 @@ pub struct Row {
 
 /// The models of a trial.
 #[derive(Debug, Clone, Default)]
-pub struct Models(BTreeMap<(&'static str, u32, u32), SelfModel>);
+pub struct Models(BTreeMap<Key, SelfModel>);
+
+/// Class, pages, pages missed where something could tell.
+type Key = (&'static str, u32, Option<u32>);
 
 impl Models {
     /// Calibrates from all operations of a trial.
@@ -39,7 +41,7 @@ impl Models {
         let mut kinds: BTreeMap<_, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
         for row in rows {
             let kind = kinds
-                .entry((row.class.name(), row.pages, row.pages_missed))
+                .entry((row.class, row.pages, row.pages_missed))
                 .or_default();
             if row.undisturbed {
                 kind.0.push(row.left_ns);
@@ -47,7 +49,7 @@ impl Models {
                 kind.1.push(row.left_ns);
             }
         }
-        let model = |key: (&'static str, u32, u32), clean: Vec<i64>, touched: Vec<i64>| {
+        let model = |key: Key, clean: Vec<i64>, touched: Vec<i64>| {
             let n = clean.len() as u64;
             let (self_ns, how) = if clean.len() >= ENOUGH {
                 (
@@ -86,10 +88,8 @@ impl Models {
 
     /// The model of an operation's kind, if there is one, ns per unit.
     #[must_use]
-    pub fn of(&self, class: Class, pages: u32, pages_missed: u32) -> Option<i64> {
-        self.0
-            .get(&(class.name(), pages, pages_missed))
-            .map(|m| m.self_ns)
+    pub fn of(&self, class: &'static str, pages: u32, pages_missed: Option<u32>) -> Option<i64> {
+        self.0.get(&(class, pages, pages_missed)).map(|m| m.self_ns)
     }
 
     /// All models.
@@ -112,9 +112,9 @@ mod tests {
 
     fn row(left_ns: i64, undisturbed: bool) -> Row {
         Row {
-            class: Class::Hit,
+            class: "hit",
             pages: 1,
-            pages_missed: 0,
+            pages_missed: Some(0),
             left_ns,
             undisturbed,
         }
@@ -124,13 +124,13 @@ mod tests {
     fn disturbed_operations_do_not_bend_the_model() {
         let mut rows: Vec<Row> = (0..7).map(|i| row(700 + i, true)).collect();
         rows.extend((0..100).map(|_| row(50_000, false)));
-        assert_eq!(Models::calibrate(&rows).of(Class::Hit, 1, 0), Some(703));
+        assert_eq!(Models::calibrate(&rows).of("hit", 1, Some(0)), Some(703));
     }
 
     #[test]
     fn too_few_operations_have_no_model_rather_than_a_wrong_one() {
         let rows: Vec<Row> = (0..5).map(|i| row(i, true)).collect();
-        assert_eq!(Models::calibrate(&rows).of(Class::Hit, 1, 0), None);
+        assert_eq!(Models::calibrate(&rows).of("hit", 1, Some(0)), None);
     }
 
     #[test]

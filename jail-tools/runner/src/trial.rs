@@ -19,6 +19,7 @@ use crate::gate::Gate;
 use crate::lens::Lens;
 use crate::sampler::{self, Shared};
 use crate::self_model::median;
+use crate::usage::UsageReader;
 use crate::wire::{ChildReport, ChildSpec, Sight, WireReading};
 
 /// The floor is spun for this long before and after the operations, ns: about six timer ticks
@@ -56,7 +57,7 @@ struct Common<'a> {
     spec: &'a ChildSpec,
     page: Option<std::sync::Arc<Page>>,
     events: Vec<Event>,
-    tracefs: Option<Tracefs>,
+    tracefs: Result<Tracefs, String>,
     gate: Gate,
     counters: Vec<OnceLock<Shared>>,
 }
@@ -97,9 +98,9 @@ pub fn run<E: Experiment>(spec: &ChildSpec) -> Result<ChildReport, TrialError> {
             Vec::new()
         },
         tracefs: if spec.counters {
-            Tracefs::open().ok()
+            Tracefs::open()
         } else {
-            None
+            Err("no counters were wanted".into())
         },
         gate: Gate::new(workers.len() as u32),
         counters: workers.iter().map(|_| OnceLock::new()).collect(),
@@ -173,9 +174,21 @@ fn measure<W: Worker>(
         .as_ref()
         .map(|page| page.take(index as u32))
         .transpose()?;
-    let mut lens = Lens::new(slot);
+    let mut lens = match (slot, &spec.usage) {
+        (Some(slot), _) => Lens::ledger(slot),
+        (None, Some(sight)) => Lens::usage(UsageReader::open(sight)),
+        (None, None) => Lens::bare(),
+    };
+    let mut readings = Vec::new();
     if spec.counters {
-        let opened = ThreadCounters::open(&shared.events, shared.tracefs.as_ref());
+        let opened = ThreadCounters::open(
+            &shared.events,
+            shared.tracefs.as_ref().map_err(String::as_str),
+        );
+        // Once a trial: what one thread is refused, all are.
+        if index == 0 {
+            sampler::refused(&opened, index as u32, &mut readings);
+        }
         let _ = shared.counters[index].set(Shared::new(opened));
     }
     worker.arrive()?;
@@ -185,7 +198,6 @@ fn measure<W: Worker>(
     if !shared.gate.pass() {
         return Err(TrialError::Peer);
     }
-    let mut readings = Vec::new();
     operations(
         shared,
         index,
@@ -247,6 +259,7 @@ fn room(spec: &ChildSpec) -> Vec<RawOp> {
                 started_ns: None,
             },
             diff: None,
+            usage: None,
         },
         found: Found::default(),
         class: Class::Unknown,

@@ -10,6 +10,8 @@ use record::trial::{Losses, Precondition, SelfModel};
 use record::{Cell, Sample, TrialSpec};
 use serde::{Deserialize, Serialize};
 
+use crate::usage::UsageSight;
+
 /// What the probes can see on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sight {
@@ -63,6 +65,8 @@ pub struct ChildSpec {
     pub conditions: Conditions,
     /// The ledger's descriptors, if the probes are armed.
     pub ledger: Option<(Handles, Sight)>,
+    /// What the thread's account tells, if that is to be looked at because there is no ledger.
+    pub usage: Option<UsageSight>,
     /// Arm the counters?
     pub counters: bool,
     /// Read the counters every so many ms from another thread; 0: only at start and end.

@@ -185,6 +185,8 @@ pub fn manifest(shape: Shape) -> Manifest {
             crc32: 0xabc,
             abi: 1,
         }),
+        usage: None,
+        unseen: Vec::new(),
         probes: vec![Armed {
             name: "sched_switch".into(),
             missing,
@@ -307,7 +309,7 @@ pub fn record(spec: &TrialSpec, status: TrialStatus) -> TrialRecord {
         self_models: vec![SelfModel {
             class: "hit".into(),
             pages: 1,
-            pages_missed: 0,
+            pages_missed: Some(0),
             self_ns: 600,
             n: 300,
             how: "median of undisturbed operations".into(),

@@ -2,12 +2,12 @@
 
 #![allow(dead_code, reason = "each story uses the part that it needs")]
 
+pub(crate) mod account;
 pub(crate) mod host_state;
 pub(crate) mod processes;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -219,48 +219,4 @@ impl Csv {
         let int = |field: &String| (!field.is_empty()).then(|| field.parse().unwrap());
         self.rows.iter().map(|r| int(&r[column])).collect()
     }
-}
-
-/// Says that a test was not run, and notes it for the tally.
-pub(crate) fn skip(test: &str, why: &str) {
-    println!("skipped: {test}: {why}");
-    let Some(path) = std::env::var_os("JAIL_TOOLS_SKIP_LOG") else {
-        return;
-    };
-    let log = fs::OpenOptions::new().append(true).create(true).open(path);
-    if let Ok(mut log) = log {
-        // One write, so that tests of other programs don't get into the line.
-        let _ = log.write_all(format!("{test}: {why}\n").as_bytes());
-    }
-}
-
-/// Why a test that needs root cannot run here.
-pub(crate) fn no_root() -> Option<String> {
-    (!nix::unistd::geteuid().is_root()).then(|| "needs root".into())
-}
-
-/// Why a test that needs the probes cannot run here. Asked of the kernel and not of the tool,
-/// which would hide its own failure.
-pub(crate) fn no_bpf() -> Option<String> {
-    use aya::programs::ProgramType;
-
-    if let Some(why) = no_root() {
-        return Some(why);
-    }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        return Some("this kernel has no BTF".into());
-    }
-    match aya::sys::is_program_supported(ProgramType::RawTracePoint) {
-        Ok(true) => None,
-        Ok(false) => Some("this kernel takes no BPF program".into()),
-        Err(e) => Some(format!("this kernel takes no BPF program: {e}")),
-    }
-}
-
-/// Why a test that needs these programs cannot run here.
-pub(crate) fn no_program(names: &[&str]) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|d| d.join(name).is_file());
-    let missing = names.iter().find(|n| !is_there(n))?;
-    Some(format!("needs {missing}, which is not installed"))
 }

@@ -276,7 +276,7 @@ pub(super) const MEANS: &[(&str, [&str; 4])] = &[
         [
             "",
             "ids of tracepoint counters are read there",
-            "ids of tracepoint counters and field offsets are read there",
+            "ids of tracepoint counters are read there; probes need none of it",
             "ids of tracepoint counters are read there",
         ],
     ),
@@ -293,8 +293,8 @@ pub(super) const MEANS: &[(&str, [&str; 4])] = &[
         "effective user",
         [
             "--isolate needs root",
-            "--isolate and probes need root",
-            "without root: no probes, no drop_caches; latency and cachestat remain",
+            "--isolate needs root",
+            "--isolate needs root; without CAP_BPF and CAP_PERFMON causes are inferred from getrusage and schedstat",
             "without root: a user namespace, and no cgroup limits unless delegated",
         ],
     ),
@@ -303,7 +303,7 @@ pub(super) const MEANS: &[(&str, [&str; 4])] = &[
         [
             "",
             "CAP_SYS_NICE for SCHED_FIFO",
-            "CAP_BPF, CAP_PERFMON for probes, CAP_SYS_ADMIN for bracketing",
+            "CAP_BPF and CAP_PERFMON for probes, bracketing included; CAP_SYS_NICE for SCHED_FIFO",
             "CAP_SYS_ADMIN for namespaces and mounts",
         ],
     ),

@@ -36,7 +36,7 @@ pub enum Warning {
         /// Its type.
         name: String,
     },
-    /// Not root, so most probes cannot be loaded.
+    /// Not root, so the host cannot be changed for the run.
     NotRoot,
     /// No BTF: no BTF tracepoints.
     NoBtf,
@@ -192,8 +192,8 @@ impl Warning {
             ),
             Self::NotRoot => (
                 "not root".into(),
-                "probes cannot be loaded and CPUs cannot be shielded: latencies are measured but not explained",
-                "run as root, or give the binary CAP_BPF, CAP_PERFMON and CAP_SYS_NICE",
+                "CPUs cannot be shielded, nor idle states held off; what probes and counters don't see is listed apart",
+                "run as root for --isolate and --idle poll",
             ),
             Self::NoBtf => (
                 "the kernel has no BTF".into(),

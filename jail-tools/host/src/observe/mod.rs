@@ -5,6 +5,7 @@ mod cpu;
 mod kernel;
 mod memory;
 mod power;
+mod privilege;
 mod security;
 mod storage;
 mod topology;
@@ -56,6 +57,7 @@ pub fn observe(storage: Option<&Path>) -> HostFacts {
         tracefs: kernel::tracefs(&tree),
         capabilities: security::capabilities(&tree),
         euid: security::euid(),
+        privilege: privilege::observe(&tree),
         memlock_bytes: memory::memlock_bytes(),
         rt_runtime_us: kernel::rt_runtime_us(&tree),
         memory_bytes: memory::total_bytes(&tree),

@@ -16,6 +16,8 @@ pub(super) fn table(manifest: &Manifest, records: &[TrialRecord]) -> Table {
     let text =
         |f: &dyn Fn(&TrialRecord) -> Option<String>| Column::Text(records.iter().map(f).collect());
     let json = |v: serde_json::Result<String>| v.ok();
+    // Without probes there was nothing to lose, which is not the same as no loss.
+    let lost = |n: u64| manifest.bpf_object.as_ref().map(|_| n);
     let mut t = Table::new("trials");
     t.push("trial", int(&|r| Some(r.spec.trial.into())));
     t.push("cell", int(&|r| Some(r.spec.cell.into())));
@@ -29,11 +31,11 @@ pub(super) fn table(manifest: &Manifest, records: &[TrialRecord]) -> Table {
     t.push("wall_ms", int(&|r| Some(r.wall_ms)));
     t.push("samples", int(&|r| Some(r.samples)));
     t.push("readings", int(&|r| Some(r.readings)));
-    t.push("ring_drops", int(&|r| Some(r.losses.ring_drops)));
-    t.push("request_drops", int(&|r| Some(r.losses.request_drops)));
-    t.push("gaps", int(&|r| Some(r.losses.gaps)));
-    t.push("torn_reads", int(&|r| Some(r.losses.torn_reads)));
-    t.push("orphans", int(&|r| Some(r.losses.orphans)));
+    t.push("ring_drops", int(&|r| lost(r.losses.ring_drops)));
+    t.push("request_drops", int(&|r| lost(r.losses.request_drops)));
+    t.push("gaps", int(&|r| lost(r.losses.gaps)));
+    t.push("torn_reads", int(&|r| lost(r.losses.torn_reads)));
+    t.push("orphans", int(&|r| lost(r.losses.orphans)));
     t.push(
         "irq_exit_ns",
         Column::Int(records.iter().map(|r| r.irq_exit_ns.map(|i| i.0)).collect()),

@@ -3,7 +3,7 @@
 use analysis::CellAnalysis;
 use analysis::blame::{Blame, Causes, Share};
 use record::Grade;
-use record::ledger::{CAUSES, RESIDUAL};
+use record::ledger::{CAUSES, IRQ_EXIT, RESIDUAL, SELF};
 
 use super::layout::{Footnotes, Grid, Style, Tone};
 use super::units::{MISSING, count, events, percent_or_missing, time, time_or_missing};
@@ -61,7 +61,7 @@ fn render_cell(cell: &CellAnalysis, notes: &mut Footnotes, style: Style) -> Stri
     ];
     let mut grid = Grid::new(&header).align_left(7);
     for (all, slowest) in shown(b) {
-        grid.row(Tone::Plain, row(all, slowest));
+        grid.row(Tone::Plain, row(all, slowest, notes));
     }
     out.push_str(&grid.render(style));
     out.push_str(&not_in_the_table(b, notes, style));
@@ -80,7 +80,9 @@ fn shown(b: &Blame) -> Vec<(&Share, &Share)> {
     let is_residual = |s: &Share| s.column == CAUSES[RESIDUAL].column;
     let mut shown: Vec<_> = pairs()
         .filter(|(all, slowest)| {
-            !is_residual(all) && all.observed > 0 && !(is_nothing(all) && is_nothing(slowest))
+            !is_residual(all)
+                && all.total_ns.value.is_some()
+                && !(is_nothing(all) && is_nothing(slowest))
         })
         .collect();
     shown.sort_by(|a, b| {
@@ -92,13 +94,31 @@ fn shown(b: &Blame) -> Vec<(&Share, &Share)> {
     shown
 }
 
-fn row(all: &Share, slowest: &Share) -> Vec<String> {
-    let touched = |s: &Share| s.touched.map_or_else(|| MISSING.into(), count);
-    let grade = match &all.total_ns.grade {
-        Grade::Inferred { how } if how.starts_with("at least") => how.clone(),
-        Grade::Inferred { .. } => "inferred".into(),
+/// Parts that are inferred in every run: their rule stands in the code map, not under each table.
+const ALWAYS_INFERRED: [usize; 3] = [IRQ_EXIT, SELF, RESIDUAL];
+
+/// The grade, in the width that a table leaves; how a part was inferred that probes would have
+/// counted stands below.
+fn grade(share: &Share, notes: &mut Footnotes) -> String {
+    let always = ALWAYS_INFERRED
+        .iter()
+        .any(|part| CAUSES[*part].column == share.column);
+    match &share.total_ns.grade {
+        Grade::Inferred { how } => match how.split_once("; ") {
+            Some((least, how)) if least.starts_with("at least") => {
+                format!("{least} {}", notes.mark(how))
+            }
+            None if how.starts_with("at least") => how.clone(),
+            _ if always => "inferred".into(),
+            _ => format!("inferred {}", notes.mark(how)),
+        },
         grade => grade.to_string(),
-    };
+    }
+}
+
+fn row(all: &Share, slowest: &Share, notes: &mut Footnotes) -> Vec<String> {
+    let touched = |s: &Share| s.touched.map_or_else(|| MISSING.into(), count);
+    let grade = grade(all, notes);
     vec![
         all.label.into(),
         time_or_missing(all.per_op_ns),

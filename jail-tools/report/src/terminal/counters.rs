@@ -17,7 +17,12 @@ pub(super) fn render(cells: &[CellAnalysis], style: Style) -> String {
         .collect();
     names.sort_unstable();
     names.dedup();
-    let mut out = style.heading("Counters per operation, kernel included, mean over whole trials");
+    let what = if names.iter().any(|n| n.ends_with(":u")) {
+        "Counters per operation (:u: in user mode only), mean over whole trials"
+    } else {
+        "Counters per operation, kernel included, mean over whole trials"
+    };
+    let mut out = style.heading(what);
     if names.is_empty() {
         return out + "  – no counter was read\n";
     }

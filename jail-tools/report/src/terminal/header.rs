@@ -2,6 +2,7 @@
 
 use analysis::Analysis;
 use record::manifest::RunEnd;
+use record::trial::Losses;
 use record::{Fact, Manifest};
 
 use super::layout::{Footnotes, Grid, Style, Tone};
@@ -20,6 +21,7 @@ pub(super) fn render(report: &Report, style: Style) -> String {
         ("idle policy", m.idle_policy.clone()),
         ("oracle", m.oracle.clone()),
         ("BPF object", object(m)),
+        ("causes", causes(m)),
         ("storage", storage(m)),
         ("armed", armed(m)),
         ("status", status(report)),
@@ -65,6 +67,18 @@ fn object(m: &Manifest) -> String {
     match &m.bpf_object {
         Some(o) => format!("{}, crc32 {:08x}, ABI {}", o.origin, o.crc32, o.abi),
         None => format!("{MISSING} (none was loaded: causes that only probes see are unavailable)"),
+    }
+}
+
+/// Where the parts of the ledgers come from.
+fn causes(m: &Manifest) -> String {
+    match (&m.bpf_object, &m.usage) {
+        (Some(_), _) => "counted on the ledger page, by the probes".into(),
+        (None, Some(usage)) => format!(
+            "inferred, not counted: from {}, read around each operation",
+            usage.read.join(", ")
+        ),
+        (None, None) => format!("{MISSING} (nothing was read that could tell)"),
     }
 }
 
@@ -137,11 +151,19 @@ pub(super) fn observer(m: &Manifest, style: Style) -> String {
     out + &notes.render(style)
 }
 
-pub(super) fn losses(analysis: &Analysis, style: Style) -> String {
+pub(super) fn losses(m: &Manifest, analysis: &Analysis, style: Style) -> String {
     let l = &analysis.losses;
-    let text = format!(
+    let text = if m.bpf_object.is_none() {
+        format!("{MISSING} (no probes were armed, so that there was nothing to lose)")
+    } else {
+        losses_of_probes(l)
+    };
+    style.heading("Losses") + &style.wrapped("  ", "  ", &text)
+}
+
+fn losses_of_probes(l: &Losses) -> String {
+    format!(
         "{} ring records, {} block requests, {} completions never seen, {} torn reads, {} exits without a start; {} switches missed and healed",
         l.ring_drops, l.request_drops, l.completions, l.torn_reads, l.orphans, l.gaps
-    );
-    style.heading("Losses") + &style.wrapped("  ", "  ", &text)
+    )
 }

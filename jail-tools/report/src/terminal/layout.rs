@@ -145,11 +145,16 @@ pub(super) struct Footnotes(Vec<String>);
 impl Footnotes {
     /// The mark for a missing figure, with the number of its reason.
     pub(super) fn missing(&mut self, why: &str) -> String {
+        format!("{}{}", super::units::MISSING, self.mark(why))
+    }
+
+    /// The number of a note.
+    pub(super) fn mark(&mut self, why: &str) -> String {
         let number = self.0.iter().position(|w| w == why).unwrap_or_else(|| {
             self.0.push(why.into());
             self.0.len() - 1
         });
-        format!("{}({})", super::units::MISSING, number + 1)
+        format!("({})", number + 1)
     }
 
     /// The notes, one to a line.

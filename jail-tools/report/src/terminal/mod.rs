@@ -6,6 +6,7 @@ mod header;
 mod latency;
 mod layout;
 mod units;
+mod unseen;
 mod verdicts;
 mod warnings;
 
@@ -23,7 +24,8 @@ pub fn render(report: &Report, style: Style) -> String {
         out.push_str(&render_experiment(experiment, style));
     }
     out.push_str(&header::observer(&report.manifest, style));
-    out.push_str(&header::losses(&report.analysis, style));
+    out.push_str(&header::losses(&report.manifest, &report.analysis, style));
+    out.push_str(&unseen::render(&report.manifest.unseen, style));
     out.push_str(&warnings::render(&report.analysis.warnings, style));
     out
 }

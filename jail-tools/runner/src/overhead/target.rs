@@ -49,7 +49,7 @@ impl Target {
 
     /// With nothing read around the operation.
     pub(super) fn bare(&mut self) -> Result<Medians, String> {
-        self.measure(&mut Lens::new(None))
+        self.measure(&mut Lens::bare())
     }
 
     /// Medians of a read and of a getppid, through this lens.

@@ -81,6 +81,9 @@ fn run<E: Experiment>(
             cpus: cpus.into_iter().cycle().take(threads).collect(),
             cgroup: None,
         },
+        usage: ledger
+            .is_none()
+            .then(runner::usage::UsageSight::of_this_kernel),
         ledger,
         counters: false,
         series_ms: 0,
@@ -96,8 +99,16 @@ fn sound(report: &ChildReport, threads: usize, with_ledger: bool) -> Vec<Vec<&Sa
         assert_eq!((s.trial, s.cell), (TRIAL, CELL));
         assert!(s.causes.closes(s.latency_ns), "{s:?}");
         assert!(s.latency_ns > 0, "{s:?}");
-        let seen = s.switches_voluntary.is_some() && s.causes.0[ledger::BLOCKED].is_some();
-        assert_eq!(seen, with_ledger, "{s:?}");
+        // Switches are counted either way; what only probes see is there with them, or missing.
+        assert!(s.switches_voluntary.is_some(), "{s:?}");
+        for seen in [
+            s.migrations.is_some(),
+            s.causes.0[ledger::HARDIRQ].is_some(),
+        ] {
+            assert_eq!(seen, with_ledger, "{s:?}");
+        }
+        let blocked = s.causes.0[ledger::BLOCKED].is_some();
+        assert!(blocked || !with_ledger, "{s:?}");
         of_thread[s.thread as usize].push(s);
     }
     for rows in &of_thread {

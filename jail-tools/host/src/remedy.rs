@@ -1,0 +1,292 @@
+//! What a run could not see, and the one command that would change it. Pure: from facts.
+//!
+//! A command is given only where the facts say that it would help; where none would, the answer
+//! says what is lacking instead. What is needed for what, as found on Linux 6.18 and by the
+//! kernel's sources:
+//!
+//! - probes (BTF tracepoints, task storage, mapped maps, `BPF_PROG_TEST_RUN`): CAP_BPF and
+//!   CAP_PERFMON, and nothing else (`bpf_prog_load` in kernel/bpf/syscall.c);
+//! - events that happen in the kernel: CAP_PERFMON, or `perf_event_paranoid` below 2
+//!   (`perf_allow_kernel`, kernel/events/core.c);
+//! - tracepoint counters: CAP_PERFMON, or `perf_event_paranoid` at -1 (`perf_allow_tracepoint`),
+//!   and the tracepoint's number, which stands in tracefs, closed to all but root by default
+//!   (`TRACEFS_DEFAULT_MODE`, fs/tracefs/inode.c; `mode` and `gid` are options of its mount).
+
+use record::HostFacts;
+use record::manifest::{Remedy, Unseen};
+
+use crate::meaning::is_core_pmu;
+
+/// What is blind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eye {
+    /// All probes: they could not be loaded.
+    Probes,
+    /// All probes: the object that the environment names is not one of ours.
+    Object,
+    /// Single probes: this kernel or machine lacks what they need.
+    Kernel,
+    /// Perf events that happen in the kernel.
+    KernelEvents,
+    /// Counters of tracepoints.
+    Tracepoints,
+    /// Hardware events.
+    Hardware,
+    /// Whatever this argument of the command line switched off.
+    SwitchedOff(&'static str),
+}
+
+/// Something that could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blind {
+    /// By what it would have been seen.
+    pub eye: Eye,
+    /// What it is.
+    pub what: Vec<String>,
+    /// Why it could not be.
+    pub why: String,
+}
+
+/// Capabilities by number (include/uapi/linux/capability.h).
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// Argument that switches the probes off.
+pub const NO_PROBES: &str = "--no-probes";
+
+/// Variable that names a BPF object; without it the one inside the binary is used.
+const OBJECT: &str = "JAIL_TOOLS_BPF_OBJECT";
+
+/// For each thing that could not be seen, what would change it. `again` are the arguments of the
+/// command that would be run again.
+#[must_use]
+pub fn remedies(facts: &HostFacts, again: &[String], blind: &[Blind]) -> Vec<Unseen> {
+    let powers = Powers { facts, again };
+    blind
+        .iter()
+        .map(|b| Unseen {
+            what: b.what.clone(),
+            why: b.why.clone(),
+            remedy: powers.remedy(b),
+        })
+        .collect()
+}
+
+/// What the facts alone say that cannot be seen, before anything is tried.
+#[must_use]
+pub fn foreseen(facts: &HostFacts) -> Vec<Blind> {
+    let powers = Powers { facts, again: &[] };
+    let blind = |eye, what: &[&str], why: &str| Blind {
+        eye,
+        what: what.iter().map(|w| (*w).to_owned()).collect(),
+        why: why.into(),
+    };
+    let mut found = Vec::new();
+    let why = powers
+        .no_probes()
+        .or((!powers.may_load()).then(|| "needs CAP_BPF and CAP_PERFMON".into()));
+    if let Some(why) = why {
+        let what = ["causes as counted by probes", "hits and misses by probe"];
+        found.push(blind(Eye::Probes, &what, &why));
+    }
+    if !powers.counts_kernel() {
+        let what = ["what perf events count in the kernel"];
+        let why = "kernel.perf_event_paranoid is above 1, and CAP_PERFMON is missing";
+        found.push(blind(Eye::KernelEvents, &what, why));
+    }
+    if !powers.counts_tracepoints() || !powers.reads_numbers() {
+        let why = if powers.reads_numbers() {
+            "kernel.perf_event_paranoid is above -1, and CAP_PERFMON is missing".into()
+        } else {
+            let why = facts.privilege.tracepoint_numbers.why();
+            format!("tracepoint numbers: {}", why.unwrap_or("not readable"))
+        };
+        found.push(blind(Eye::Tracepoints, &["tracepoint counters"], &why));
+    }
+    if powers.lacks_pmu() {
+        let what = ["hardware events: cycles, cache misses, HITM"];
+        found.push(blind(Eye::Hardware, &what, "no core PMU"));
+    }
+    found
+}
+
+struct Powers<'a> {
+    facts: &'a HostFacts,
+    again: &'a [String],
+}
+
+impl Powers<'_> {
+    fn remedy(&self, blind: &Blind) -> Remedy {
+        let not_privilege = || Remedy::Nothing(format!("not a matter of privilege: {}", blind.why));
+        match blind.eye {
+            Eye::Probes => match self.no_probes() {
+                Some(why) => Remedy::Nothing(why),
+                None if self.may_load() => not_privilege(),
+                None => self.raise(),
+            },
+            Eye::Object => Remedy::Command(format!("env -u {OBJECT} {}", self.run_again(None))),
+            Eye::Kernel => Remedy::Nothing("another kernel or machine: this one lacks it".into()),
+            Eye::KernelEvents if self.counts_kernel() => not_privilege(),
+            Eye::KernelEvents => self.raise(),
+            Eye::Tracepoints => match (self.reads_numbers(), self.counts_tracepoints()) {
+                (true, true) => not_privilege(),
+                (true, false) => self.raise(),
+                (false, true) => Remedy::Command(self.open_tracefs()),
+                (false, false) => self.as_root(),
+            },
+            Eye::Hardware if self.lacks_pmu() => Remedy::Nothing(
+                "a machine with a PMU; in a virtual machine its host must give one (QEMU: -cpu host,pmu=on)".into(),
+            ),
+            // Some distributions know a level 3, which forbids everything.
+            Eye::Hardware if self.paranoid() > 2 && !self.counts_kernel() => self.raise(),
+            Eye::Hardware => Remedy::Nothing("another processor: this one lacks it".into()),
+            // Without the privilege to load them, leaving out the argument alone would not do.
+            Eye::SwitchedOff(NO_PROBES) if !self.may_load() => match self.obstacle() {
+                Some(why) => Remedy::Nothing(why),
+                None => Remedy::Command(format!("sudo {}", self.run_again(Some(NO_PROBES)))),
+            },
+            Eye::SwitchedOff(argument) => Remedy::Command(self.run_again(Some(argument))),
+        }
+    }
+
+    /// Does this process have the capability, or the one that contains it, where it counts?
+    fn has(&self, capability: u32) -> bool {
+        let mask = self.facts.capabilities.value();
+        self.facts.privilege.initial_user_namespace.value() != Some(&false)
+            && (in_mask(mask, capability) || in_mask(mask, CAP_SYS_ADMIN))
+    }
+
+    fn may_load(&self) -> bool {
+        self.has(CAP_BPF) && self.has(CAP_PERFMON)
+    }
+
+    /// The kernel's own default where the level is not known (`sysctl_perf_event_paranoid`).
+    fn paranoid(&self) -> i32 {
+        self.facts.perf_event_paranoid.value().copied().unwrap_or(2)
+    }
+
+    fn counts_kernel(&self) -> bool {
+        self.has(CAP_PERFMON) || self.paranoid() < 2
+    }
+
+    fn counts_tracepoints(&self) -> bool {
+        self.has(CAP_PERFMON) || self.paranoid() < 0
+    }
+
+    /// Who may mount has a mount of its own (`counters::tracefs`).
+    fn reads_numbers(&self) -> bool {
+        self.facts.privilege.tracepoint_numbers.value().is_some() || self.has(CAP_SYS_ADMIN)
+    }
+
+    fn lacks_pmu(&self) -> bool {
+        let pmus = self.facts.pmus.value();
+        pmus.is_some_and(|names| !names.iter().any(|n| is_core_pmu(n)))
+    }
+
+    /// Why no privilege brings probes.
+    fn no_probes(&self) -> Option<String> {
+        if let Some(why) = self
+            .facts
+            .btf_bytes
+            .why()
+            .filter(|w| w.starts_with("absent"))
+        {
+            return Some(format!(
+                "a kernel built with CONFIG_DEBUG_INFO_BTF: this one has no BTF ({why})"
+            ));
+        }
+        let locked = self.facts.lockdown.value();
+        locked.filter(|l| *l == "confidentiality").map(|_| {
+            "a boot without lockdown=confidentiality, which forbids BPF to read kernel memory"
+                .into()
+        })
+    }
+
+    /// Why neither sudo nor file capabilities would have an effect here.
+    fn obstacle(&self) -> Option<String> {
+        let p = &self.facts.privilege;
+        let lacks = |c: u32| p.bounding.value().is_some_and(|m| !in_mask(Some(m), c));
+        if p.initial_user_namespace.value() == Some(&false) {
+            return Some(
+                "a run outside this user namespace: capabilities within it reach neither BPF nor perf events".into(),
+            );
+        }
+        if self.facts.euid.value() == Some(&0) || lacks(CAP_BPF) || lacks(CAP_PERFMON) {
+            return Some(
+                "CAP_BPF and CAP_PERFMON from whoever started this session, which goes without them (container: \
+                 --cap-add BPF --cap-add PERFMON; systemd: CapabilityBoundingSet=)"
+                    .into(),
+            );
+        }
+        (p.no_new_privs.value() == Some(&true)).then(|| {
+            format!(
+                "a session without no_new_privs, which keeps sudo and file capabilities from having an effect; in one: {}",
+                self.setcap()
+            )
+        })
+    }
+
+    /// The capabilities on the binary: the least that opens all eyes but tracefs.
+    fn raise(&self) -> Remedy {
+        match self.obstacle() {
+            Some(why) => Remedy::Nothing(why),
+            None if self.facts.privilege.executable_nosuid.value() == Some(&true) => self.as_root(),
+            None => Remedy::Command(self.setcap()),
+        }
+    }
+
+    fn as_root(&self) -> Remedy {
+        match self.obstacle() {
+            Some(why) => Remedy::Nothing(why),
+            None => Remedy::Command(format!("sudo {}", self.run_again(None))),
+        }
+    }
+
+    fn setcap(&self) -> String {
+        format!("sudo setcap cap_bpf,cap_perfmon+ep {}", self.executable())
+    }
+
+    /// Opens tracefs to the user's group, for reading; shell and sudo do the rest.
+    fn open_tracefs(&self) -> String {
+        const POINT: &str = "/sys/kernel/tracing";
+        let options = "mode=750,gid=$(id -g)";
+        if self.facts.tracefs.value().is_some_and(|p| p == POINT) {
+            format!("sudo mount -o remount,{options} {POINT}")
+        } else {
+            format!("sudo mount -t tracefs -o {options} tracefs {POINT}")
+        }
+    }
+
+    /// The same command again, without an argument of it.
+    fn run_again(&self, without: Option<&str>) -> String {
+        let arguments = self.again.iter().filter(|a| Some(a.as_str()) != without);
+        std::iter::once(self.executable())
+            .chain(arguments.map(|a| quoted(a)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn executable(&self) -> String {
+        let known = self.facts.privilege.executable.value();
+        quoted(known.map_or("jail-tools", String::as_str))
+    }
+}
+
+fn in_mask(mask: Option<&String>, capability: u32) -> bool {
+    let mask = mask.and_then(|m| u64::from_str_radix(m, 16).ok());
+    mask.is_some_and(|m| m & (1 << capability) != 0)
+}
+
+/// As a POSIX shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
