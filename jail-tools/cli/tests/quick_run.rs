@@ -31,7 +31,7 @@ const REQUIRED_COLUMNS: [&str; 9] = [
 
 #[test]
 fn needs_bpf_needs_time_a_quick_run_is_recorded_whole_and_told_the_same_way_by_all() {
-    let test = testkit::begin!();
+    let _test = testkit::begin!();
     let story = Story::begin();
     let said = story.run(&[
         "run",

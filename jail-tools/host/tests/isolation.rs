@@ -67,16 +67,13 @@ fn main() -> ExitCode {
     nix::sys::prctl::set_child_subreaper(true).expect("any process may be a subreaper");
     let mut passed = 0;
     for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
-        match Scene::set(name) {
-            Some(scene) => {
-                test(&scene);
-                reap_orphans();
-                println!("test {name} ... ok");
-            }
-            None => {
-                let why = format!("needs root, two CPUs and a v1 cpuset at {MOUNT}");
-                testkit::skip(name, &why);
-            }
+        if let Some(scene) = Scene::set(name) {
+            test(&scene);
+            reap_orphans();
+            println!("test {name} ... ok");
+        } else {
+            let why = format!("needs root, two CPUs and a v1 cpuset at {MOUNT}");
+            testkit::skip(name, &why);
         }
         passed += 1;
     }

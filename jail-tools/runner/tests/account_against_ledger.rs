@@ -84,8 +84,9 @@ fn agree(both: &[Both]) {
 
 #[test]
 fn needs_bpf_sleep_is_blocked_by_both() {
+    let test = testkit::begin!();
     let _turn = support::my_turn();
-    let Some(probes) = support::load("needs_bpf_sleep_is_blocked_by_both") else {
+    let Some(probes) = support::load(&test) else {
         return;
     };
     let both = watch(|_| std::thread::sleep(Duration::from_micros(200)), &probes);
@@ -95,8 +96,9 @@ fn needs_bpf_sleep_is_blocked_by_both() {
 
 #[test]
 fn needs_bpf_direct_reads_wait_for_the_device_by_both() {
+    let test = testkit::begin!();
     let _turn = support::my_turn();
-    let Some(probes) = support::load("needs_bpf_direct_reads_wait_for_the_device_by_both") else {
+    let Some(probes) = support::load(&test) else {
         return;
     };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -109,10 +111,7 @@ fn needs_bpf_direct_reads_wait_for_the_device_by_both() {
         .custom_flags(libc::O_DIRECT)
         .open(&path);
     let Ok(direct) = direct else {
-        return support::skip(
-            "needs_bpf_direct_reads_wait_for_the_device_by_both",
-            "no O_DIRECT here",
-        );
+        return test.skip("no O_DIRECT here");
     };
     let mut room = vec![0u8; READ_BYTES * 2];
     let aligned = room.as_ptr().align_offset(READ_BYTES);

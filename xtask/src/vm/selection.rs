@@ -10,7 +10,7 @@ const MARK: &str = "needs_";
 
 /// A test may take this long in a guest, s. Emulation is ten to thirty times slower than the
 /// machine that it runs on, and the longest story takes some ten seconds there.
-pub(crate) const LIMIT_S: u64 = 100;
+pub(crate) const LIMIT_S: u64 = 180;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
