@@ -53,6 +53,13 @@ impl Tally {
             .collect()
     }
 
+    /// Passed, failed and skipped: a test that skipped itself has not passed.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let noted = self.skipped.len() as u64;
+        let passed = self.passed.saturating_sub(noted);
+        (passed, self.failed, self.ignored.saturating_add(noted))
+    }
+
     /// Did a test fail, by libtest's own count?
     pub(crate) fn any_failed(&self) -> bool {
         self.failed > 0
@@ -61,14 +68,8 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noted = self.skipped.len() as u64;
-        let passed = self.passed.saturating_sub(noted);
-        write!(
-            f,
-            "{passed} passed, {} failed, {} skipped",
-            self.failed,
-            self.ignored.saturating_add(noted)
-        )
+        let (passed, failed, skipped) = self.counts();
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
 

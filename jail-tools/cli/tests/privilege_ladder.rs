@@ -258,7 +258,7 @@ impl View<'_> {
 }
 
 #[test]
-fn needs_root_the_rung_without_privileges_infers_and_names_the_next() {
+fn needs_root_needs_time_the_rung_without_privileges_infers_and_names_the_next() {
     let test = testkit::begin!();
     if let Some(why) = no_program(&["setpriv"]) {
         return test.skip(&why);
@@ -452,7 +452,7 @@ fn the_export_has_empty_fields(view: &View<'_>) {
 
 /// The command that the rung below is told is all that this rung needs.
 #[test]
-fn needs_root_needs_bpf_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_page() {
+fn needs_root_needs_bpf_needs_time_the_rung_with_cap_bpf_and_cap_perfmon_has_the_ledger_page() {
     let test = testkit::begin!();
     if let Some(why) = no_program(&["setpriv", "setcap"]) {
         return test.skip(&why);
@@ -565,7 +565,7 @@ fn needs_root_needs_bpf_a_raised_tool_that_is_killed_takes_its_trial_with_it() {
 }
 
 #[test]
-fn needs_root_the_rung_of_root_sees_what_this_machine_has() {
+fn needs_root_needs_time_the_rung_of_root_sees_what_this_machine_has() {
     let test = testkit::begin!();
     let ladder = match Ladder::begin() {
         Ok(ladder) => ladder,

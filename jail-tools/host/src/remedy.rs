@@ -8,6 +8,8 @@
 //!   CAP_PERFMON, and nothing else (`bpf_prog_load` in kernel/bpf/syscall.c);
 //! - events that happen in the kernel: CAP_PERFMON, or `perf_event_paranoid` below 2
 //!   (`perf_allow_kernel`, kernel/events/core.c);
+//! - any perf event at `perf_event_paranoid` 3, which is a patch of Debian's and others' and their
+//!   default: CAP_SYS_ADMIN. CAP_PERFMON does not do (found on Debian's 6.1 and 6.12);
 //! - tracepoint counters: CAP_PERFMON, or `perf_event_paranoid` at -1 (`perf_allow_tracepoint`),
 //!   and the tracepoint's number, which stands in tracefs, closed to all but root by default
 //!   (`TRACEFS_DEFAULT_MODE`, fs/tracefs/inode.c; `mode` and `gid` are options of its mount).
@@ -92,7 +94,11 @@ pub fn foreseen(facts: &HostFacts) -> Vec<Blind> {
     }
     if !powers.counts_kernel() {
         let what = ["what perf events count in the kernel"];
-        let why = "kernel.perf_event_paranoid is above 1, and CAP_PERFMON is missing";
+        let why = if powers.locked() {
+            "kernel.perf_event_paranoid is above 2, and CAP_SYS_ADMIN is missing"
+        } else {
+            "kernel.perf_event_paranoid is above 1, and CAP_PERFMON is missing"
+        };
         found.push(blind(Eye::KernelEvents, &what, why));
     }
     if !powers.counts_tracepoints() || !powers.reads_numbers() {
@@ -127,6 +133,7 @@ impl Powers<'_> {
             },
             Eye::Object => Remedy::Command(format!("env -u {OBJECT} {}", self.run_again(None))),
             Eye::Kernel => Remedy::Nothing("another kernel or machine: this one lacks it".into()),
+            Eye::KernelEvents | Eye::Tracepoints if self.locked() => self.unlock(),
             Eye::KernelEvents if self.counts_kernel() => not_privilege(),
             Eye::KernelEvents => self.raise(),
             Eye::Tracepoints => match (self.reads_numbers(), self.counts_tracepoints()) {
@@ -138,8 +145,8 @@ impl Powers<'_> {
             Eye::Hardware if self.lacks_pmu() => Remedy::Nothing(
                 "a machine with a PMU; in a virtual machine its host must give one (QEMU: -cpu host,pmu=on)".into(),
             ),
-            // Some distributions know a level 3, which forbids everything.
-            Eye::Hardware if self.paranoid() > 2 && !self.counts_kernel() => self.raise(),
+            // User mode needs no more than that.
+            Eye::Hardware if self.locked() => self.lower_level(),
             Eye::Hardware => Remedy::Nothing("another processor: this one lacks it".into()),
             // Without the privilege to load them, leaving out the argument alone would not do.
             Eye::SwitchedOff(NO_PROBES) if !self.may_load() => match self.obstacle() {
@@ -166,12 +173,17 @@ impl Powers<'_> {
         self.facts.perf_event_paranoid.value().copied().unwrap_or(2)
     }
 
+    /// Level 3: no perf event at all but for CAP_SYS_ADMIN.
+    fn locked(&self) -> bool {
+        self.paranoid() > 2 && !self.has(CAP_SYS_ADMIN)
+    }
+
     fn counts_kernel(&self) -> bool {
-        self.has(CAP_PERFMON) || self.paranoid() < 2
+        !self.locked() && (self.has(CAP_PERFMON) || self.paranoid() < 2)
     }
 
     fn counts_tracepoints(&self) -> bool {
-        self.has(CAP_PERFMON) || self.paranoid() < 0
+        !self.locked() && (self.has(CAP_PERFMON) || self.paranoid() < 0)
     }
 
     /// Who may mount has a mount of its own (`counters::tracefs`).
@@ -233,6 +245,26 @@ impl Powers<'_> {
             Some(why) => Remedy::Nothing(why),
             None if self.facts.privilege.executable_nosuid.value() == Some(&true) => self.as_root(),
             None => Remedy::Command(self.setcap()),
+        }
+    }
+
+    /// What opens level 3 for events in the kernel: the level alone, or nothing less than root.
+    fn unlock(&self) -> Remedy {
+        if self.has(CAP_PERFMON) {
+            self.lower_level()
+        } else {
+            self.as_root()
+        }
+    }
+
+    fn lower_level(&self) -> Remedy {
+        match self.facts.privilege.no_new_privs.value() {
+            Some(true) => Remedy::Nothing(
+                "a session without no_new_privs, which keeps sudo from having an effect; in one: \
+                 sudo sysctl -w kernel.perf_event_paranoid=2"
+                    .into(),
+            ),
+            _ => Remedy::Command("sudo sysctl -w kernel.perf_event_paranoid=2".into()),
         }
     }
 

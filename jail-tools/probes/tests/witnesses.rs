@@ -6,11 +6,13 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Data, PAGE, beside_burners, cpus, load, my_turn, on_cpu};
 use nix::sys::resource::{UsageWho, getrusage};
-use probes::{Diff, Options, Page, SlotReader, counter};
+use probes::{Diff, Options, Page, Probes, SlotReader, counter};
+use testkit::Test;
 
 /// What the kernel counts of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,41 +100,63 @@ fn block(slot: &mut SlotReader, work: impl FnOnce()) -> (Usage, Diff) {
     (after.since(before), sum)
 }
 
+/// Rounds of mixed work on the calling thread, each with its books compared.
+fn books_agree(name: &str, page: &Arc<Page>, data: &Data) {
+    const ROUNDS: u64 = 25;
+    let mut slot = page.take(0).unwrap();
+    let mut buffer = vec![1u8; PAGE as usize];
+    let (mut switches, mut faults, mut missed) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let (usage, diff) = block(&mut slot, || mixed(data, &mut buffer, round));
+        let ledger = Usage::of_ledger(&diff);
+        assert_eq!(usage.faults, ledger.faults, "{name}, round {round}");
+        // A switch that no probe saw has to show as a gap, or as one that goes on.
+        let gaps = diff.get(counter::GAPS);
+        let apart = usage.switches_apart(ledger);
+        assert!(
+            apart <= gaps,
+            "{name}, round {round}: getrusage {usage:?}, ledger {ledger:?}, gaps {gaps}"
+        );
+        missed += apart;
+        faults += usage.faults;
+        switches += usage.voluntary + usage.involuntary;
+    }
+    println!("{name}: {switches} switches ({missed} missed by the probes), {faults} faults");
+    assert!(switches >= 100 && faults >= 100);
+}
+
+fn armed(test: &Test) -> Option<(Probes, Arc<Page>, Data)> {
+    let probes = load(test, Options::default())?;
+    let page = Page::map(probes.handles()).unwrap();
+    Some((probes, page, Data::make(test, 16 << 20)?))
+}
+
 #[test]
 fn needs_root_needs_bpf_switches_and_faults_are_what_getrusage_counts() {
-    const ROUNDS: u64 = 25;
     let test = testkit::begin!();
     let _turn = my_turn();
-    let Some((probes, data)) = load(&test, Options::default()).zip(Data::make(&test, 16 << 20))
-    else {
+    let Some((_probes, page, data)) = armed(&test) else {
         return;
     };
-    let page = Page::map(probes.handles()).unwrap();
-    let rounds = |name: &str| {
-        let mut slot = page.take(0).unwrap();
-        let mut buffer = vec![1u8; PAGE as usize];
-        let (mut switches, mut faults, mut missed) = (0, 0, 0);
-        for round in 0..ROUNDS {
-            let (usage, diff) = block(&mut slot, || mixed(&data, &mut buffer, round));
-            let ledger = Usage::of_ledger(&diff);
-            assert_eq!(usage.faults, ledger.faults, "{name}, round {round}");
-            // A switch that no probe saw has to show as a gap, or as one that goes on.
-            let gaps = diff.get(counter::GAPS);
-            let apart = usage.switches_apart(ledger);
-            assert!(
-                apart <= gaps,
-                "{name}, round {round}: getrusage {usage:?}, ledger {ledger:?}, gaps {gaps}"
-            );
-            missed += apart;
-            faults += usage.faults;
-            switches += usage.voluntary + usage.involuntary;
-        }
-        println!("{name}: {switches} switches ({missed} missed by the probes), {faults} faults");
-        assert!(switches >= 100 && faults >= 100);
-    };
     for cpu in cpus() {
-        on_cpu(cpu, || rounds(&format!("idle CPU {cpu}")));
+        on_cpu(cpu, || {
+            books_agree(&format!("idle CPU {cpu}"), &page, &data);
+        });
     }
+    test.verified(
+        "switches and faults against getrusage",
+        "agree, a switch that was not seen counted as a gap",
+    );
+}
+
+#[test]
+fn needs_root_needs_bpf_needs_time_they_are_so_beside_a_burner_too() {
+    let test = testkit::begin!();
+    let _turn = my_turn();
+    let Some((_probes, page, data)) = armed(&test) else {
+        return;
+    };
     let first = cpus()[0];
-    beside_burners(first, 1, || on_cpu(first, || rounds("beside a burner")));
+    let measured = || on_cpu(first, || books_agree("beside a burner", &page, &data));
+    beside_burners(first, 1, measured);
 }

@@ -105,6 +105,12 @@ pub(crate) fn no_pmu() -> Option<String> {
     (!names.iter().any(|n| dir.join(n).exists())).then(|| "this machine shows no PMU".into())
 }
 
+pub(crate) fn no_guest() -> Option<String> {
+    std::env::var_os("JAIL_TOOLS_GUEST")
+        .is_none()
+        .then(|| "changes the whole machine: only in a guest of `cargo xtask vm`".into())
+}
+
 /// `cargo xtask vm` sets the one in its guests, and `--long` the other.
 pub(crate) fn no_time() -> Option<String> {
     let is_set = |name: &str| std::env::var_os(name).is_some();

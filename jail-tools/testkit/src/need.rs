@@ -23,12 +23,14 @@ pub enum Need {
     CpuDmaLatency,
     /// Hardware counters.
     Pmu,
+    /// A machine of its own: it changes settings of the whole machine.
+    Guest,
     /// Minutes on an emulated machine: there it runs only when long tests are asked for.
     Time,
 }
 
 /// Every mark as it stands in a name.
-const MARKS: [(&str, Need); 10] = [
+const MARKS: [(&str, Need); 11] = [
     ("needs_root", Need::Root),
     ("needs_bpf", Need::Bpf),
     ("needs_cgroup_v2", Need::CgroupV2),
@@ -38,6 +40,7 @@ const MARKS: [(&str, Need); 10] = [
     ("needs_two_cpus", Need::TwoCpus),
     ("needs_cpu_dma_latency", Need::CpuDmaLatency),
     ("needs_pmu", Need::Pmu),
+    ("needs_guest", Need::Guest),
     ("needs_time", Need::Time),
 ];
 
@@ -76,6 +79,7 @@ impl Need {
             Self::TwoCpus => machine::no_two_cpus(),
             Self::CpuDmaLatency => machine::no_cpu_dma_latency(),
             Self::Pmu => machine::no_pmu(),
+            Self::Guest => machine::no_guest(),
             Self::Time => machine::no_time(),
         }
     }

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use guest::Verified;
 
 use crate::object::{Object, Selected};
 use crate::observe;
+use crate::shell::Cmd;
 use crate::tally::Tally;
 use crate::toolchain;
 use crate::verbs::{build_ebpf, run::select_object, setup};
+use crate::vm::results::{self, Results};
 use crate::workspace::{Workspace, cargo};
 
 #[derive(Args, Default)]
@@ -26,13 +29,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let object = object_under_test(workspace)?;
     let binary = workspace.build_release()?;
     let skip_log = workspace.target.join("skipped-tests.log");
+    let verified_log = workspace.target.join("verified-by-tests.log");
     remove_if_there(&skip_log)?;
+    remove_if_there(&verified_log)?;
 
     let mut cmd = cargo()
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&options.filter)
         .env("JAIL_TOOLS_BIN", binary)
         .env("JAIL_TOOLS_SKIP_LOG", &skip_log)
+        .env("JAIL_TOOLS_VERIFIED_LOG", &verified_log)
         .dir(&workspace.root);
     if options.long {
         cmd = cmd.env("JAIL_TOOLS_LONG_TESTS", "1");
@@ -54,7 +60,26 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             "`cargo test` failed without a failed test: it did not compile, or a test program died"
         );
     }
-    cmd.check(status)
+    cmd.check(status)?;
+    if options.filter.is_empty() {
+        record(workspace, &tally, &read_if_there(&verified_log)?)?;
+    }
+    Ok(())
+}
+
+/// What this very kernel was seen to do, for the table of kernels.
+fn record(workspace: &Workspace, tally: &Tally, verified: &str) -> Result<()> {
+    let (passed, failed, skipped) = tally.counts();
+    let results = Results {
+        kernel: Cmd::new("uname").arg("-r").read()?.trim().to_owned(),
+        machine: "host".into(),
+        date: results::today()?,
+        passed: passed as usize,
+        failed: failed as usize,
+        skipped: skipped as usize,
+        verified: verified.lines().filter_map(Verified::from_line).collect(),
+    };
+    results.store(&results::fresh(workspace))
 }
 
 /// The rebuilt object wherever there is a toolchain, and in CI (`CI` is set) one is

@@ -350,7 +350,7 @@ fn record(
         machine: accelerator.name().to_owned(),
         date: results::today()?,
         passed: outcome.passed.len(),
-        failed: outcome.failed.len().max(usize::from(!outcome.good())),
+        failed: outcome.failures(),
         skipped: outcome.skipped.len(),
         verified: ran.verified.iter().cloned().collect(),
     })

@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
             ],
             says: &[
                 "FAILED: panics: during this test the kernel panicked",
-                "FAILED: fine: never began",
+                "FAILED: 1 tests never began: fine",
                 "Call Trace",
                 "1 passed, 2 failed",
             ],

@@ -58,6 +58,10 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     for program in &mut built.programs {
         program.tests = list(&program.path)?;
     }
+    // Cargo reports them as they are done.
+    built
+        .programs
+        .sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     Ok(built)
 }
 

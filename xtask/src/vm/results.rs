@@ -47,10 +47,12 @@ pub(crate) fn kept(workspace: &Workspace) -> PathBuf {
 }
 
 impl Results {
-    /// Writes it under the kernel's name.
+    /// Writes it under the kernel's series and its machine: a later release of a series takes
+    /// the place of an earlier one.
     pub(crate) fn store(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        let file = folder.join(format!("{}.json", self.kernel));
+        let series = self.kernel.split('.').take(2).collect::<Vec<_>>().join(".");
+        let file = folder.join(format!("{series}-{}.json", self.machine));
         let mut text = serde_json::to_string_pretty(self).context("write results")?;
         text.push('\n');
         std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))

@@ -131,8 +131,39 @@ fn paranoia_decides_only_where_the_capability_is_missing() {
     nothing(&remedy(&f, Eye::Tracepoints), "not a matter of privilege");
     f.perf_event_paranoid = Fact::known(0, "test");
     assert_eq!(remedy(&f, Eye::Tracepoints), command(SETCAP));
-    f.perf_event_paranoid = Fact::known(3, "test");
-    assert_eq!(remedy(&f, Eye::Hardware), command(SETCAP));
+}
+
+/// Level 3 lets only CAP_SYS_ADMIN in: neither CAP_PERFMON nor file capabilities help.
+#[test]
+fn at_level_3_the_level_has_to_go_or_root_to_come() {
+    let lower = command("sudo sysctl -w kernel.perf_event_paranoid=2");
+    let at_level_3 = |euid, capabilities| {
+        let mut f = host(euid, capabilities);
+        f.perf_event_paranoid = Fact::known(3, "test");
+        f
+    };
+    let user = at_level_3(1000, NONE);
+    assert_eq!(remedy(&user, Eye::KernelEvents), command(AS_ROOT));
+    assert_eq!(remedy(&user, Eye::Tracepoints), command(AS_ROOT));
+    assert_eq!(remedy(&user, Eye::Hardware), lower);
+    assert_eq!(remedy(&user, Eye::Probes), command(SETCAP));
+    for (euid, capabilities) in [(1000, LADDER), (0, "0000013fffdfffff")] {
+        let f = at_level_3(euid, capabilities);
+        let wanted = if capabilities == LADDER {
+            lower.clone()
+        } else {
+            remedy(&f, Eye::Probes)
+        };
+        assert_eq!(remedy(&f, Eye::KernelEvents), wanted);
+    }
+    let foreseen = foreseen(&at_level_3(1000, LADDER));
+    let events = foreseen.iter().find(|b| b.eye == Eye::KernelEvents);
+    assert!(events.is_some_and(|b| b.why.contains("above 2") && b.why.contains("CAP_SYS_ADMIN")));
+    let root = at_level_3(0, ALL);
+    nothing(
+        &remedy(&root, Eye::KernelEvents),
+        "not a matter of privilege",
+    );
 }
 
 #[test]
