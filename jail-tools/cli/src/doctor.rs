@@ -5,6 +5,7 @@ use std::fmt::Write;
 use record::manifest::Remedy;
 
 use crate::args;
+use crate::bpf_support::{self, BpfSupport};
 use crate::exit::Done;
 use crate::output;
 
@@ -12,8 +13,16 @@ use crate::output;
 pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
     let facts = host::observe(Some(&args.dir));
     let doctor = host::doctor(&facts);
+    let bpf = BpfSupport::try_out();
     if args.json {
-        let json = serde_json::json!({ "facts": facts, "meaning": doctor.facts, "unseen": doctor.unseen, "warnings": doctor.warnings });
+        let json = serde_json::json!({
+            "facts": facts,
+            "meaning": doctor.facts,
+            // `Ok` with what was tried, or `Err` with the reason.
+            "bpf": bpf,
+            "unseen": doctor.unseen,
+            "warnings": doctor.warnings,
+        });
         output::print(&serde_json::to_string_pretty(&json)?)?;
         return Ok(Done::Well);
     }
@@ -42,6 +51,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> anyhow::Result<Done> {
             let _ = writeln!(text, "{:<24}   {investigation}: {it}", "");
         }
     }
+    text.push_str(&bpf_support::lines(&bpf));
     if !doctor.unseen.is_empty() {
         let _ = writeln!(
             text,

@@ -4,6 +4,7 @@
 //! what is printed where.
 
 mod args;
+mod bpf_support;
 mod degrade;
 mod doctor;
 mod exit;

@@ -195,7 +195,7 @@ fn directories_that_cannot_be_written_are_refused_with_the_reason() {
 }
 
 #[test]
-fn needs_root_a_cpuset_that_is_not_there_is_named_and_nothing_is_left() {
+fn needs_root_needs_cpuset_v1_a_cpuset_that_is_not_there_is_named_and_nothing_is_left() {
     let test = testkit::begin!();
     if let Err(why) = common::host_state::Cpuset::make("bad-input") {
         return test.skip(&why);

@@ -74,7 +74,7 @@ fn sigterm_in_the_middle_keeps_what_was_finished() {
 
 /// As ^C at a terminal does it: the whole process group gets it.
 #[test]
-fn needs_root_sigint_in_the_middle_puts_the_host_back() {
+fn needs_root_needs_cpuset_v1_sigint_in_the_middle_puts_the_host_back() {
     let test = testkit::begin!();
     let cpuset = match Cpuset::make("interrupted") {
         Ok(cpuset) => cpuset,

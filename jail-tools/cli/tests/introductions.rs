@@ -41,6 +41,10 @@ fn doctor_knows_this_kernel_and_what_each_fact_means() {
 
     let json = story.run(&["doctor", "--json"]).ended(0, &[]).json();
     assert!(json["facts"].to_string().contains(release.trim()));
+    // Tried, or the reason why not: for any user.
+    let bpf = &json["bpf"];
+    assert!(bpf["Ok"].is_object() != bpf["Err"].is_string(), "{bpf}");
+    text.prints("what this kernel takes of BPF, tried just now:");
     let meaning = json["meaning"].as_array().unwrap();
     assert!(!meaning.is_empty());
     for fact in meaning {

@@ -29,7 +29,7 @@ fn needs_root_sigkill_at_any_instant_leaves_no_trace_and_a_run_that_reports() {
 }
 
 #[test]
-fn needs_root_sigkill_behind_a_shield_takes_the_shield_down() {
+fn needs_root_needs_cpuset_v1_sigkill_behind_a_shield_takes_the_shield_down() {
     let test = testkit::begin!();
     match Cpuset::make("killed") {
         Ok(cpuset) => killed_at(20..30, Some(&cpuset)),

@@ -69,7 +69,7 @@ fn needs_root_needs_bpf_needs_block_device_a_small_run_is_recorded_told_and_desc
     time_adds_up(&samples);
     the_oracle_agrees(&samples);
     every_way_tells_the_same(&story, &run, &said, samples.len());
-    let doctor = doctor_knows_it(&story);
+    let doctor = doctor_knows_it(&story, &manifest);
 
     let clock = kernel_says(CLOCKSOURCE);
     let ops = samples.len();
@@ -195,7 +195,7 @@ fn every_way_tells_the_same(story: &Story, run: &RunDir, said: &Said, rows: usiz
 }
 
 /// What doctor says of the cgroups here, which has to be what is mounted.
-fn doctor_knows_it(story: &Story) -> &'static str {
+fn doctor_knows_it(story: &Story, manifest: &Manifest) -> &'static str {
     let doctor = story.run(&["doctor", "--json"]).ended(0, &[]).json();
     let facts = doctor["facts"].to_string();
     for known in [
@@ -204,6 +204,14 @@ fn doctor_knows_it(story: &Story) -> &'static str {
     ] {
         assert!(facts.contains(&known), "{known}: {facts}");
     }
+    // The same probes as the run had, and the same absent.
+    let bpf = &doctor["bpf"]["Ok"];
+    assert_eq!(
+        bpf["programs"],
+        serde_json::to_value(&manifest.probes).unwrap()
+    );
+    assert_eq!(bpf["layout"].as_array().unwrap().len(), 3);
+    assert_eq!(bpf["kinds"].as_array().unwrap().len(), 3);
     let (flavour, name) = mounted_cgroups();
     let said = &doctor["facts"]["cgroups"]["known"];
     assert_eq!(

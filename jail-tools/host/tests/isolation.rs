@@ -24,23 +24,23 @@ type Test = (&'static str, fn(&Scene));
 
 const TESTS: [Test; 5] = [
     (
-        "needs_root_an_orderly_end_puts_everything_back",
+        "needs_root_needs_cpuset_v1_needs_two_cpus_an_orderly_end_puts_everything_back",
         orderly_end,
     ),
     (
-        "needs_root_sigkill_of_the_process_group_puts_everything_back",
+        "needs_root_needs_cpuset_v1_needs_two_cpus_sigkill_of_the_process_group_puts_everything_back",
         killed_with_its_group,
     ),
     (
-        "needs_root_sigkill_at_any_instant_puts_everything_back",
+        "needs_root_needs_cpuset_v1_needs_two_cpus_sigkill_at_any_instant_puts_everything_back",
         killed_at_any_instant,
     ),
     (
-        "needs_root_a_killed_keeper_is_replaced_by_the_parent",
+        "needs_root_needs_cpuset_v1_needs_two_cpus_a_killed_keeper_is_replaced_by_the_parent",
         killed_keeper,
     ),
     (
-        "needs_root_the_keeper_is_deaf_to_polite_signals",
+        "needs_root_needs_cpuset_v1_needs_two_cpus_the_keeper_is_deaf_to_polite_signals",
         polite_signals,
     ),
 ];
@@ -67,13 +67,16 @@ fn main() -> ExitCode {
     nix::sys::prctl::set_child_subreaper(true).expect("any process may be a subreaper");
     let mut passed = 0;
     for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
-        if let Some(scene) = Scene::set(name) {
-            test(&scene);
-            reap_orphans();
-            println!("test {name} ... ok");
-        } else {
-            let why = format!("needs root, two CPUs and a v1 cpuset at {MOUNT}");
-            testkit::skip(name, &why);
+        // As `begin!` does it within libtest.
+        if let Some(of_libtest) = testkit::Test::begin(&format!("isolation::{name}")) {
+            match Scene::set(name) {
+                Ok(scene) => {
+                    test(&scene);
+                    reap_orphans();
+                    println!("test {name} ... ok");
+                }
+                Err(why) => of_libtest.skip(&why),
+            }
         }
         passed += 1;
     }
@@ -182,11 +185,11 @@ struct Scene {
 }
 
 impl Scene {
-    fn set(test: &str) -> Option<Self> {
+    fn set(test: &str) -> Result<Self, String> {
         let mount = Path::new(MOUNT);
-        let root = nix::unistd::geteuid().is_root() && mount.join("cpuset.cpus").exists();
-        if !root || read(&mount.join("cpuset.cpus")) != "0-1" {
-            return None;
+        let cpus = read(&mount.join("cpuset.cpus"));
+        if cpus != "0-1" {
+            return Err(format!("is written for CPUs 0-1, here are {cpus}"));
         }
         let dir = mount.join(format!("test-{}-{}", std::process::id(), test.len()));
         fs::create_dir(&dir).expect("root can make a cpuset");
@@ -206,7 +209,7 @@ impl Scene {
             .args(["-pc", "1", &scene.pinned.id().to_string()])
             .output();
         assert!(pinned.expect("taskset of util-linux").status.success());
-        Some(scene)
+        Ok(scene)
     }
 
     fn name(&self) -> String {

@@ -5,6 +5,7 @@
 
 use aya::programs::{FEntry, FExit, KProbe};
 use aya::{Btf, Ebpf, EbpfLoader};
+use serde::Serialize;
 
 use crate::load::{chain, program, short};
 use crate::object_file::ObjectFile;
@@ -13,7 +14,7 @@ use crate::object_file::ObjectFile;
 const FUNCTION: &str = "bpf_fentry_test1";
 
 /// One kind of attachment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kind {
     /// `fentry`, `fexit`, `kprobe`.
     pub name: &'static str,

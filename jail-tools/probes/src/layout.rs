@@ -7,6 +7,7 @@
 use std::os::fd::BorrowedFd;
 
 use probes_ebpf::layout::{FIELD, PID, TGID};
+use serde::Serialize;
 
 use crate::offsets::Offsets;
 use crate::register::run_on_this_thread;
@@ -15,7 +16,7 @@ use crate::register::run_on_this_thread;
 const COMM_BYTES: u64 = 16;
 
 /// One field of the calling thread's `struct task_struct`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {
     /// Its name.
     pub name: &'static str,

@@ -72,17 +72,6 @@ pub(crate) fn no_block_device() -> Option<String> {
     ))
 }
 
-/// By name in the kernel's own list of symbols, which needs no privilege to read the names of.
-pub(crate) fn no_cachestat() -> Option<String> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release
-        .split(['.', '-'])
-        .filter_map(|n| n.parse::<u32>().ok());
-    let version = (numbers.next()?, numbers.next()?);
-    // cf264e1329fb, "cachestat: implement cachestat syscall", is in 6.5.
-    (version < (6, 5)).then(|| "this kernel has no cachestat(2) (Linux 6.5)".into())
-}
-
 pub(crate) fn no_two_cpus() -> Option<String> {
     let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
     let count = (0..CpuSet::count())

@@ -15,8 +15,6 @@ pub enum Need {
     CpusetV1,
     /// The build folder is on a filesystem of a block device: what is there can be cold.
     BlockDevice,
-    /// cachestat(2), Linux 6.5.
-    Cachestat,
     /// Two CPUs that we may use.
     TwoCpus,
     /// /dev/cpu_dma_latency.
@@ -30,13 +28,12 @@ pub enum Need {
 }
 
 /// Every mark as it stands in a name.
-const MARKS: [(&str, Need); 11] = [
+const MARKS: [(&str, Need); 10] = [
     ("needs_root", Need::Root),
     ("needs_bpf", Need::Bpf),
     ("needs_cgroup_v2", Need::CgroupV2),
     ("needs_cpuset_v1", Need::CpusetV1),
     ("needs_block_device", Need::BlockDevice),
-    ("needs_cachestat", Need::Cachestat),
     ("needs_two_cpus", Need::TwoCpus),
     ("needs_cpu_dma_latency", Need::CpuDmaLatency),
     ("needs_pmu", Need::Pmu),
@@ -75,7 +72,6 @@ impl Need {
             Self::CgroupV2 => machine::no_cgroup_v2(),
             Self::CpusetV1 => machine::no_cpuset_v1(),
             Self::BlockDevice => machine::no_block_device(),
-            Self::Cachestat => machine::no_cachestat(),
             Self::TwoCpus => machine::no_two_cpus(),
             Self::CpuDmaLatency => machine::no_cpu_dma_latency(),
             Self::Pmu => machine::no_pmu(),

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::verbs::{build_ebpf, setup, test};
+use crate::verbs::{build_ebpf, kernels, setup, test, vm};
+use crate::vm::kernels::Wanted;
 use crate::workspace::{Workspace, cargo};
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -11,6 +12,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         .dir(&workspace.root)
         .run()?;
     setup::ensure(workspace)?;
+    setup::ensure_machines()?;
     build_ebpf::run(
         workspace,
         &build_ebpf::Options {
@@ -29,5 +31,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         ])
         .dir(&workspace.root)
         .run()?;
+    kernels::run(workspace, &kernels::Options { check: true })?;
+    vm::run(
+        workspace,
+        &vm::Options::self_check(Wanted::Series("6.1".into())),
+    )?;
+    vm::run(workspace, &vm::Options::of(Wanted::All))?;
     test::run(workspace, &test::Options::default())
 }

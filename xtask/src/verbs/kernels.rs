@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Options {
     /// Change nothing; fail unless README shows the results that are kept
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {

@@ -44,6 +44,28 @@ pub(crate) struct Options {
     filter: Vec<String>,
 }
 
+impl Options {
+    /// The short set on this kernel.
+    pub(crate) fn of(kernel: Wanted) -> Self {
+        Self {
+            kernel: vec![kernel],
+            accel: Accel::Auto,
+            keep: false,
+            long: false,
+            self_check: false,
+            filter: Vec::new(),
+        }
+    }
+
+    /// The check of the machinery itself.
+    pub(crate) fn self_check(kernel: Wanted) -> Self {
+        Self {
+            self_check: true,
+            ..Self::of(kernel)
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Accel {
     Auto,

@@ -33,7 +33,9 @@ pub(crate) struct Built {
 
 /// Builds all test programs, as `cargo test` does, and lists their tests.
 pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
-    let mut command = cargo()
+    // The very command of `cargo test --workspace`: with some packages left out, features would
+    // differ, and everything would be built twice.
+    let command = cargo()
         .args([
             "test",
             "--workspace",
@@ -41,18 +43,14 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
             "--message-format=json-render-diagnostics",
         ])
         .dir(&workspace.root);
-    for package in HOST_ONLY {
-        command = command.args(["--exclude", package]);
-    }
     let mut lines = Vec::new();
     let status = command.stream(|line| lines.push(line.to_owned()))?;
     command.check(status)?;
     let mut built = Built::default();
-    for line in &lines {
-        match artifact(line) {
-            Some(Artifact::Program(program)) => built.programs.push(program),
-            Some(Artifact::Binary(path)) => built.binaries.push(path),
-            None => {}
+    for artifact in lines.iter().filter_map(|line| artifact(line)) {
+        match artifact {
+            Artifact::Program(program) => built.programs.push(program),
+            Artifact::Binary(path) => built.binaries.push(path),
         }
     }
     for program in &mut built.programs {
@@ -132,11 +130,14 @@ fn artifact(line: &str) -> Option<Artifact> {
     let path = message
         .executable
         .filter(|_| message.reason == "compiler-artifact")?;
+    let dir = message.manifest_path?.parent()?.to_owned();
+    let package = package_of(&dir).ok()?;
+    if HOST_ONLY.contains(&package.as_str()) {
+        return None;
+    }
     if !message.profile?.test {
         return Some(Artifact::Binary(path));
     }
-    let dir = message.manifest_path?.parent()?.to_owned();
-    let package = package_of(&dir).ok()?;
     Some(Artifact::Program(Program {
         package,
         target: message.target?.name,
@@ -174,23 +175,25 @@ mod tests {
 
     #[test]
     fn programs_and_binaries_are_told_apart() {
-        let dir = env!("CARGO_MANIFEST_DIR");
-        let line = |test: bool| {
+        let checkout = env!("CARGO_MANIFEST_DIR");
+        let line = |package: &str, test: bool| {
+            let dir = format!("{checkout}/../{package}");
             format!(
                 r#"{{"reason":"compiler-artifact","manifest_path":"{dir}/Cargo.toml",
                     "target":{{"name":"t"}},"profile":{{"test":{test}}},"executable":"/x/t-1"}}"#
             )
         };
-        match artifact(&line(true)) {
+        match artifact(&line("jail-tools/cli", true)) {
             Some(Artifact::Program(p)) => {
-                assert_eq!((p.package.as_str(), p.target.as_str()), ("xtask", "t"));
-                assert_eq!(p.dir, Path::new(dir));
+                assert_eq!((p.package.as_str(), p.target.as_str()), ("jail-tools", "t"));
+                assert!(p.dir.ends_with("jail-tools/cli"));
             }
             _ => panic!("a test program"),
         }
         assert!(
-            matches!(artifact(&line(false)), Some(Artifact::Binary(p)) if p == Path::new("/x/t-1"))
+            matches!(artifact(&line("jail-tools/cli", false)), Some(Artifact::Binary(p)) if p == Path::new("/x/t-1"))
         );
+        assert!(artifact(&line("xtask", true)).is_none(), "not for a guest");
         for other in ["", "{}", r#"{"reason":"build-finished"}"#] {
             assert!(artifact(other).is_none());
         }
