@@ -109,15 +109,12 @@ fn needs_root_needs_cgroup_v2_needs_two_cpus_needs_guest_a_partition_holds_and_i
     let refused = manifest.host_changes.iter().filter(|c| c.refused.is_some());
     let of_cgroups: Vec<_> = refused.filter(|c| c.asked.contains(ROOT)).collect();
     assert!(of_cgroups.is_empty(), "{of_cgroups:?}");
-    test.verified(
-        "isolated partition (cgroup v2)",
-        "holds, is given back, also after SIGKILL",
-    );
+    test.verified("isolated partition (cgroup v2)", "holds, and is given back");
 }
 
 #[test]
 fn needs_root_needs_cgroup_v2_needs_two_cpus_needs_guest_sigkill_takes_the_partition_down() {
-    let _test = testkit::begin!();
+    let test = testkit::begin!();
     for number in 0..3 {
         let story = Story::begin();
         let (before, host_before) = (Cgroups::now(), HostState::now());
@@ -130,4 +127,5 @@ fn needs_root_needs_cgroup_v2_needs_two_cpus_needs_guest_sigkill_takes_the_parti
         wait_until("cgroups are as before", || Cgroups::now() == before);
         host_before.wait_for_return();
     }
+    test.verified("isolated partition after SIGKILL", "is given back");
 }

@@ -1,8 +1,9 @@
 //! The emulated machine, as a command line.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::shell::Cmd;
 
@@ -40,6 +41,9 @@ pub(crate) struct Machine {
 /// The socket on which the machine takes commands, in its folder.
 const MONITOR: &str = "monitor";
 
+/// What the monitor says when it waits for a command.
+const PROMPT: &str = "(qemu)";
+
 /// Memory, MiB: the initramfs, a page cache of some hundred MiB, the probes' ring.
 const MEMORY_MIB: &str = "2048";
 
@@ -70,7 +74,20 @@ impl Machine {
         let socket = self.folder.join(MONITOR);
         // The shorter of the two ways to say it.
         let relative = socket.strip_prefix(&here).unwrap_or(&socket);
-        UnixStream::connect(relative)?.write_all(b"nmi\n")
+        let mut monitor = UnixStream::connect(relative)?;
+        monitor.write_all(b"nmi\n")?;
+        // It reads on only as long as somebody is there: its prompt comes back when it is done.
+        monitor.set_read_timeout(Some(Duration::from_secs(2)))?;
+        let mut said = Vec::new();
+        let mut byte = [0];
+        while String::from_utf8_lossy(&said).matches(PROMPT).count() < 2 {
+            match monitor.read(&mut byte) {
+                Ok(1) => said.push(byte[0]),
+                Ok(_) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// The command for a person: a shell on the console.
