@@ -141,7 +141,10 @@ impl Outcome {
     ) -> Self {
         match status {
             None => Self::TimedOut(step.limit_s),
-            Some(Err(how)) => Self::Failed(how),
+            Some(Err(how)) => Self::Failed(match panic_message(output) {
+                Some(message) => format!("{how}: {message}"),
+                None => how,
+            }),
             Some(Ok(())) => {
                 let expected = step.expects.as_deref();
                 if expected.is_some_and(|e| !output.iter().any(|line| line.contains(e))) {
@@ -162,6 +165,14 @@ impl Outcome {
             }
         }
     }
+}
+
+/// What a panicking test said: the line after the one that says where (std's default hook).
+fn panic_message(output: &[String]) -> Option<&str> {
+    let at = output
+        .iter()
+        .position(|line| line.contains("panicked at "))?;
+    output.get(at + 1).map(|line| line.trim())
 }
 
 /// An event as a line, without the line feed.
@@ -204,6 +215,17 @@ mod tests {
             Outcome::of(&step(), Some(Ok(())), &none, ""),
             Outcome::Failed(_)
         ));
+    }
+
+    #[test]
+    fn a_panic_is_said_with_the_failure() {
+        let said = [
+            "thread 't' (7) panicked at tests/x.rs:1:1:".to_owned(),
+            "program block_rq_issue: refused".to_owned(),
+        ];
+        let failed = Outcome::of(&step(), Some(Err("exit status: 101".into())), &said, "");
+        let how = "exit status: 101: program block_rq_issue: refused";
+        assert_eq!(failed, Outcome::Failed(how.into()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use crate::observe;
 use crate::shell::Cmd;
 use crate::toolchain::{Decision, LINKER_VERSION, LlvmLibrary, Privilege, Step, Toolchain, decide};
-use crate::verbs::vm;
+use crate::vm::needed;
 use crate::workspace::{Workspace, cargo};
 
 /// Installs what is missing; with `dry_run` only prints the next command.
@@ -15,7 +15,7 @@ pub(crate) fn run(workspace: &Workspace, dry_run: bool) -> Result<()> {
         ensure(workspace)?;
         return ensure_machines();
     }
-    if let Some(command) = machines(&vm::missing_packages(), observe::privilege()) {
+    if let Some(command) = machines(&needed::missing_packages(), observe::privilege()) {
         println!("{}", command.line());
     }
     let facts = observe::facts(workspace, false);
@@ -67,7 +67,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<Toolchain> {
 
 /// What `cargo xtask vm` makes machines with, installed if need be.
 pub(crate) fn ensure_machines() -> Result<()> {
-    let missing = vm::missing_packages();
+    let missing = needed::missing_packages();
     let Some(command) = machines(&missing, observe::privilege()) else {
         println!("machines: all that `cargo xtask vm` needs is here");
         return Ok(());
@@ -77,7 +77,7 @@ pub(crate) fn ensure_machines() -> Result<()> {
         update_lists();
         command.run()?;
     }
-    match vm::missing_packages() {
+    match needed::missing_packages() {
         left if left.is_empty() => Ok(()),
         left => bail!(
             "not here, and not to be had by apt: {} (as Debian names these packages); install them for `cargo xtask vm`",

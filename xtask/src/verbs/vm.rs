@@ -1,25 +1,21 @@
 //! `cargo xtask vm`: the workspace's own tests on other kernels, in emulated machines.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use guest::{Event, Outcome, Plan, Step};
+use guest::{Event, Outcome, Plan};
 
-use crate::object::Selected;
-use crate::shell::{Cmd, on_path};
 use crate::verbs::test::object_under_test;
 use crate::verbs::vm_self_check;
 use crate::vm::deb::{self, Kernel};
-use crate::vm::disk::{self, Content};
 use crate::vm::guest_run::{self, Ran};
 use crate::vm::kernels::{Wanted, spelled_out};
-use crate::vm::machine::{Accelerator, Machine};
+use crate::vm::machine::Accelerator;
+use crate::vm::needed;
 use crate::vm::outcome::{KernelOutcome, sum};
+use crate::vm::prepared::{Prepared, plan};
 use crate::vm::programs::{self, Built};
 use crate::vm::results::{self, Results};
 use crate::vm::selection::{self, Asked};
-use crate::vm::{initramfs, modules};
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -73,26 +69,8 @@ enum Accel {
     Tcg,
 }
 
-/// What every kernel's guest is made from.
-struct Prepared {
-    folder: PathBuf,
-    init: PathBuf,
-    disk: PathBuf,
-    plan: Plan,
-    keep: bool,
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Below target/: what stays is found and removed by whoever removes that.
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let missing: Vec<&str> = missing().map(|(program, _)| program).collect();
+    let missing: Vec<&str> = needed::missing().map(|(program, _)| program).collect();
     if !missing.is_empty() {
         bail!(
             "not installed: {}; `cargo xtask setup` installs them",
@@ -110,8 +88,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
                 steps,
                 ..Plan::default()
             };
-            let prepared = prepare(workspace, &Built::default(), plan)?;
-            let (_, ran) = one(&prepared, kernel, Accelerator::Tcg, &mut |_| {})?;
+            let prepared = Prepared::new(workspace, &Built::default(), plan)?;
+            let machine = prepared.machine(kernel, Accelerator::Tcg)?;
+            let ran = prepared.run(&machine, &mut |_| {})?;
             let name = format!("{} (tcg)", kernel.release);
             Ok(KernelOutcome::of(name, &prepared.plan.steps, &ran))
         });
@@ -130,103 +109,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if plan.steps.is_empty() {
         bail!("no test matches {}", options.filter.join(" "));
     }
-    let mut prepared = prepare(workspace, &built, plan)?;
+    let mut prepared = Prepared::new(workspace, &built, plan)?;
     prepared.keep = options.keep;
     all(workspace, options, &prepared, &kernels)
-}
-
-/// Programs of other packages that a guest is made with.
-const PROGRAMS: [(&str, &str); 9] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("mke2fs", "e2fsprogs"),
-    ("xz", "xz-utils"),
-    ("strip", "binutils"),
-    ("busybox", "busybox-static"),
-    ("ldd", "libc-bin"),
-    ("setpriv", "util-linux"),
-    ("setcap", "libcap2-bin"),
-    ("git", "git"),
-];
-
-/// Those that are not here, and the packages that have them.
-fn missing() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let sbin = |name: &str| {
-        ["/usr/sbin", "/sbin"]
-            .iter()
-            .any(|d| Path::new(d).join(name).exists())
-    };
-    PROGRAMS
-        .into_iter()
-        .filter(move |(name, _)| on_path(name).is_empty() && !sbin(name))
-}
-
-/// The packages that are missing, as Debian names them.
-pub(crate) fn missing_packages() -> Vec<&'static str> {
-    missing().map(|(_, package)| package).collect()
-}
-
-/// The environment of the tests in the guest, and the steps.
-fn plan(object: &Selected, steps: Vec<Step>, long: bool) -> Plan {
-    let mut env: Vec<(String, String)> = [
-        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("HOME", "/root"),
-        ("LANG", "C.UTF-8"),
-        ("RUST_BACKTRACE", "1"),
-        ("JAIL_TOOLS_GUEST", "1"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec();
-    if let Some(object) = &object.0 {
-        env.extend(object.environment());
-    }
-    if long {
-        env.push(("JAIL_TOOLS_LONG_TESTS".into(), "1".into()));
-    }
-    Plan { env, steps }
-}
-
-fn prepare(workspace: &Workspace, built: &Built, plan: Plan) -> Result<Prepared> {
-    // A folder of this process's own: two runs must not write to one disk.
-    let folder = workspace.vm().join(format!("guest-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-    let init = programs::build_init(workspace)?;
-    let wanted = |path: &PathBuf| plan.steps.iter().any(|s| Path::new(&s.command[0]) == path);
-    let paths = built.programs.iter().map(|p| &p.path).filter(|p| wanted(p));
-    let programs: Vec<PathBuf> = paths.chain(&built.binaries).cloned().collect();
-    let files = checkout(workspace)?;
-    let content = Content {
-        programs: &programs,
-        files: &files,
-        plan: &plan,
-    };
-    let disk = disk::make(workspace, &folder, &content)?;
-    Ok(Prepared {
-        folder,
-        init,
-        disk,
-        plan,
-        keep: false,
-    })
-}
-
-/// The checkout's own files, which tests may read, and the object that was built here.
-fn checkout(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let listed = Cmd::new("git")
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-        ])
-        .dir(&workspace.root)
-        .read()?;
-    let files = listed
-        .split('\0')
-        .filter(|f| !f.is_empty())
-        .map(|f| workspace.root.join(f));
-    let rebuilt = crate::object::Object::rebuilt(workspace).path;
-    Ok(files.chain([rebuilt]).filter(|f| f.is_file()).collect())
 }
 
 fn all(
@@ -248,9 +133,8 @@ fn all(
         };
         let name = format!("{} ({})", kernel.release, accelerator.name());
         println!("\n== {name}: {} tests", prepared.plan.steps.len());
-        let (machine, ran) = one(prepared, kernel, accelerator, &mut |event| {
-            show(&prepared.plan, event);
-        })?;
+        let machine = prepared.machine(kernel, accelerator)?;
+        let ran = prepared.run(&machine, &mut |event| show(&prepared.plan, event))?;
         let outcome = KernelOutcome::of(name, &prepared.plan.steps, &ran);
         println!("{outcome}");
         if options.filter.is_empty() {
@@ -277,44 +161,6 @@ fn all(
     Ok(())
 }
 
-/// One kernel's guest, with a disk of its own.
-fn one(
-    prepared: &Prepared,
-    kernel: &Kernel,
-    accelerator: Accelerator,
-    told: &mut dyn FnMut(&Event),
-) -> Result<(Machine, Ran)> {
-    let machine = machine(prepared, kernel, accelerator)?;
-    let console = prepared
-        .folder
-        .join(format!("console-{}.log", kernel.release));
-    let ran = guest_run::run(&machine, &prepared.plan.steps, &console, told)?;
-    Ok((machine, ran))
-}
-
-fn machine(prepared: &Prepared, kernel: &Kernel, accelerator: Accelerator) -> Result<Machine> {
-    let named = |what: &str| prepared.folder.join(format!("{what}-{}", kernel.release));
-    let (initramfs, disk) = (named("initramfs"), named("disk"));
-    let modules = kernel
-        .modules
-        .as_deref()
-        .map_or(Ok(Vec::new()), modules::needed)?;
-    initramfs::write(&initramfs, &prepared.init, &modules)?;
-    Cmd::new("cp")
-        .arg("--sparse=always")
-        .arg(&prepared.disk)
-        .arg(&disk)
-        .quiet()?;
-    let (image, folder) = (kernel.image.clone(), prepared.folder.clone());
-    Ok(Machine {
-        accelerator,
-        image,
-        initramfs,
-        disk,
-        folder,
-    })
-}
-
 fn choose_accelerator(prepared: &Prepared, kernel: &Kernel) -> Result<Accelerator> {
     let usable = std::fs::File::options()
         .read(true)
@@ -325,8 +171,8 @@ fn choose_accelerator(prepared: &Prepared, kernel: &Kernel) -> Result<Accelerato
         println!("no /dev/kvm that we may open: emulating");
         return Ok(Accelerator::Tcg);
     }
-    let machine = machine(prepared, kernel, Accelerator::Kvm)?;
-    if guest_run::proven(&machine, &prepared.folder.join("console-kvm.log"))? {
+    let machine = prepared.machine(kernel, Accelerator::Kvm)?;
+    if guest_run::proven(&machine, &prepared.console(&machine))? {
         println!("a guest comes up on /dev/kvm: virtualizing");
         return Ok(Accelerator::Kvm);
     }

@@ -96,7 +96,10 @@ fn download(package: &str, folder: &Path) -> Result<PathBuf> {
 /// The folder that a package was unpacked to: whole or not at all.
 fn unpacked(package: &Path, folder: &Path) -> Result<PathBuf> {
     let name = package.file_stem().context("a package without a name")?;
-    let (whole, part) = (folder.join(name), folder.join("unpacking"));
+    let (whole, part) = (
+        folder.join(name),
+        folder.join(format!("unpacking-{}", std::process::id())),
+    );
     if whole.exists() {
         return Ok(whole);
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use guest::{Ended, Event, Step, Up, Verified};
 
-use crate::vm::machine::{Accelerator, Machine};
+use crate::vm::machine::Machine;
 
 /// From power-on until PID 1 has its root. Emulation takes about ten seconds; a busy machine
 /// several times that.
@@ -157,11 +157,7 @@ fn died(power: &mut Power) -> Result<End> {
 
 /// Does this machine virtualize? Only a guest that really comes up proves it.
 pub(crate) fn proven(machine: &Machine, console: &Path) -> Result<bool> {
-    let machine = Machine {
-        accelerator: Accelerator::Kvm,
-        ..machine.clone()
-    };
-    let mut power = Power::on(&machine, console)?;
+    let mut power = Power::on(machine, console)?;
     let since = Instant::now();
     let up = loop {
         match power
