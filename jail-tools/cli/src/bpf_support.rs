@@ -17,8 +17,8 @@ pub(crate) struct BpfSupport {
     programs: Vec<Armed>,
     /// Fields of this very task, read at offsets from the kernel's BTF.
     layout: Vec<Field>,
-    /// Other kinds of attachment.
-    kinds: Vec<Kind>,
+    /// Other kinds of attachment, or why none could be tried.
+    kinds: Result<Vec<Kind>, String>,
 }
 
 impl BpfSupport {
@@ -33,7 +33,7 @@ impl BpfSupport {
             object: object.origin.clone(),
             programs: probes.armed().to_vec(),
             layout: probes.layout().to_vec(),
-            kinds: kinds::of_this_kernel(&object)?,
+            kinds: kinds::of_this_kernel(&object),
         })
     }
 }
@@ -72,9 +72,14 @@ pub(crate) fn lines(tried: &Result<BpfSupport, String>) -> String {
                 "offsets",
                 &format!("right for this task: {}", fields.join(", ")),
             );
-            for kind in &support.kinds {
-                let refused = kind.refused.as_ref().map(|why| format!("refused: {why}"));
-                line(kind.name, refused.as_deref().unwrap_or("attaches"));
+            match &support.kinds {
+                Err(why) => line("other attachments", &format!("not tried: {why}")),
+                Ok(kinds) => {
+                    for kind in kinds {
+                        let refused = kind.refused.as_ref().map(|why| format!("refused: {why}"));
+                        line(kind.name, refused.as_deref().unwrap_or("attaches"));
+                    }
+                }
             }
         }
     }

@@ -46,8 +46,10 @@ pub fn no_program(names: &[&str]) -> Option<String> {
 pub(crate) fn no_cgroup_v2() -> Option<String> {
     let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers");
     match controllers {
-        Ok(list) if list.split_whitespace().any(|c| c == "memory") => None,
-        Ok(_) => Some("the unified hierarchy has no memory controller here".into()),
+        Ok(list) => ["cpuset", "memory"]
+            .iter()
+            .find(|wanted| !list.split_whitespace().any(|c| c == **wanted))
+            .map(|missing| format!("the unified hierarchy has no {missing} controller here")),
         Err(_) => Some("/sys/fs/cgroup is not the unified hierarchy (v1 or hybrid cgroups)".into()),
     }
 }
@@ -94,15 +96,17 @@ pub(crate) fn no_pmu() -> Option<String> {
     (!names.iter().any(|n| dir.join(n).exists())).then(|| "this machine shows no PMU".into())
 }
 
-pub(crate) fn no_guest() -> Option<String> {
-    std::env::var_os("JAIL_TOOLS_GUEST")
-        .is_none()
-        .then(|| "changes the whole machine: only in a guest of `cargo xtask vm`".into())
+/// `cargo xtask vm` says so to its tests.
+pub(crate) fn is_guest() -> bool {
+    std::env::var_os("JAIL_TOOLS_GUEST").is_some()
 }
 
-/// `cargo xtask vm` sets the one in its guests, and `--long` the other.
+pub(crate) fn no_guest() -> Option<String> {
+    (!is_guest()).then(|| "changes the whole machine: only in a guest of `cargo xtask vm`".into())
+}
+
+/// `--long` sets the variable.
 pub(crate) fn no_time() -> Option<String> {
-    let is_set = |name: &str| std::env::var_os(name).is_some();
-    let hurried = is_set("JAIL_TOOLS_GUEST") && !is_set("JAIL_TOOLS_LONG_TESTS");
+    let hurried = is_guest() && std::env::var_os("JAIL_TOOLS_LONG_TESTS").is_none();
     hurried.then(|| "takes minutes on an emulated machine: `--long` runs it".into())
 }

@@ -63,6 +63,15 @@ pub fn needs_of(test: &str) -> Result<Vec<Need>, String> {
 }
 
 impl Need {
+    /// Is this a guest that was made to have it?
+    pub(crate) fn must_be_met_here(self) -> bool {
+        let promised = matches!(
+            self,
+            Self::Root | Self::Bpf | Self::CgroupV2 | Self::BlockDevice | Self::TwoCpus
+        );
+        promised && machine::is_guest()
+    }
+
     /// Why this machine does not have it, if it doesn't.
     #[must_use]
     pub fn missing(self) -> Option<String> {

@@ -106,6 +106,8 @@ impl Verified {
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
+    /// Its number in the plan.
+    pub step: usize,
     /// Passed, failed, skipped, …
     pub outcome: Outcome,
     /// Wall time, ms.
@@ -246,7 +248,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_event_is_one_line_and_comes_back(text in ".*", ms: u64) {
-            let ended = Ended { outcome: Outcome::Failed(text.clone()), took_ms: ms, left_behind: vec![text.clone()] };
+            let ended = Ended { step: 3, outcome: Outcome::Failed(text.clone()), took_ms: ms, left_behind: vec![text.clone()] };
             for event in [Event::Output(text), Event::End(ended), Event::Done] {
                 let line = line(&event);
                 prop_assert!(!line.contains('\n'));

@@ -1,8 +1,9 @@
 //! PID 1 of a test guest: mounts what a system has, runs the plan's steps one after the other,
 //! tells each event, and powers off.
 //!
-//! It never returns: PID 1's end is a kernel panic. Whatever goes wrong is told as
-//! [`guest::Event::Broken`] before the power goes.
+//! It never returns: PID 1's end is a kernel panic. Whatever goes wrong once the port of events
+//! is open is told as [`guest::Event::Broken`] before the power goes; before that, the console
+//! has it.
 
 mod post_mortem;
 mod root;
@@ -21,6 +22,10 @@ fn main() {
     // A panic would leave the guest standing until the host's limit: say it, and power off.
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("guest-init: {panic}");
+        if let Ok(mut teller) = Teller::open(guest::EVENTS) {
+            // The console has it all the same.
+            let _ = teller.tell(&Event::Broken(format!("PID 1: {panic}")));
+        }
         power_off();
     }));
     if let Err(error) = work() {
@@ -59,7 +64,7 @@ fn serve(teller: &mut Teller) -> anyhow::Result<()> {
     teller.tell(&Event::Up(up()))?;
     for (number, step) in plan.steps.iter().enumerate() {
         teller.tell(&Event::Begin(number))?;
-        steps::run(step, &plan.env, teller)?;
+        steps::run(number, step, &plan.env, teller)?;
     }
     Ok(())
 }

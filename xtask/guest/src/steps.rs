@@ -30,8 +30,13 @@ const TAIL: Duration = Duration::from_millis(500);
 /// How long a killed process may take to die: its memory has to be given back, by a slow machine.
 const DEATH: Duration = Duration::from_secs(15);
 
+/// How long a process that a step has started may outlive it: long enough to see that its parent
+/// is gone.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// Runs a step and tells everything about it.
 pub(crate) fn run(
+    number: usize,
     step: &Step,
     env: &[(String, String)],
     teller: &mut Teller,
@@ -58,8 +63,9 @@ pub(crate) fn run(
             teller.tell(&Event::Verified(verified))?;
         }
     }
-    let left_behind = end_the_rest();
+    let left_behind = end_the_rest()?;
     teller.tell(&Event::End(Ended {
+        step: number,
         outcome,
         took_ms,
         left_behind,
@@ -98,12 +104,11 @@ fn attend(
     let limit = Duration::from_secs(step.limit_s);
     let (mut closed, mut ended) = (false, None::<(Instant, ExitStatus)>);
     loop {
+        // Nothing is waiting to be told.
+        let mut quiet = false;
         match lines.recv_timeout(LOOK) {
-            Ok(line) => {
-                teller.tell(&Event::Output(line.clone()))?;
-                output.push(line);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(line) => pass_on(line, output, teller)?,
+            Err(RecvTimeoutError::Timeout) => quiet = true,
             Err(RecvTimeoutError::Disconnected) => {
                 closed = true;
                 std::thread::sleep(LOOK);
@@ -114,18 +119,32 @@ fn attend(
             ended = status.map(|s| (Instant::now(), s));
         }
         match ended {
-            // Both pipes closed, or whoever still holds them is not the test.
-            Some((at, status)) if closed || at.elapsed() > TAIL => return Ok(Some(judge(status))),
+            // Both pipes closed; or all is told, and whoever still holds them is not the test; or
+            // that one prints for ever.
+            Some((at, status))
+                if closed || (quiet && at.elapsed() > TAIL) || since.elapsed() > limit + DEATH =>
+            {
+                return Ok(Some(judge(status)));
+            }
             None if since.elapsed() > limit => {
                 for line in crate::post_mortem::of_all_threads() {
                     teller.tell(&Event::Output(line))?;
                 }
                 end(child)?;
+                let rest: Vec<String> = lines.try_iter().collect();
+                rest.into_iter()
+                    .try_for_each(|line| pass_on(line, output, teller))?;
                 return Ok(None);
             }
             _ => {}
         }
     }
+}
+
+fn pass_on(line: String, output: &mut Vec<String>, teller: &mut Teller) -> anyhow::Result<()> {
+    teller.tell(&Event::Output(line.clone()))?;
+    output.push(line);
+    Ok(())
 }
 
 /// Ends a step that went on beyond its limit. One that can't even be killed sits in the kernel:
@@ -188,25 +207,37 @@ fn forward(from: impl Read + Send + 'static, to: Sender<String>) {
     });
 }
 
-/// Ends every process in user space but ourselves, and reaps what came to PID 1. Their names.
-fn end_the_rest() -> Vec<String> {
+/// Lets what is about to end do so, then ends every other process in user space but ourselves,
+/// until none is left: the next step begins on a machine of its own. Names of those that had to
+/// be ended.
+fn end_the_rest() -> anyhow::Result<Vec<String>> {
     let mut left = Vec::new();
-    for (pid, name) in processes() {
-        let group = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        if group.is_ok() {
-            left.push(format!("{name} ({pid})"));
-        }
-    }
-    // Killed ones become ours, or their parents' that were killed too; then ours.
     let since = Instant::now();
-    while since.elapsed() < TAIL {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(5)),
-            Ok(_) => {}
-            Err(_) => break,
+    loop {
+        while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(s) if s != WaitStatus::StillAlive)
+        {
         }
+        let alive = processes();
+        if alive.is_empty() {
+            return Ok(left);
+        }
+        if since.elapsed() > DEATH {
+            let names = left.join(", ");
+            anyhow::bail!(
+                "killed, and still there after {} s: {names}",
+                DEATH.as_secs()
+            );
+        }
+        for (pid, name) in alive.iter().filter(|_| since.elapsed() > SETTLE) {
+            // It may just have ended by itself.
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            let named = format!("{name} ({pid})");
+            if !left.contains(&named) {
+                left.push(named);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
-    left
 }
 
 /// Live processes other than PID 1 that have a memory map of their own: neither kernel threads

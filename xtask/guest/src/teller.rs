@@ -35,6 +35,10 @@ impl Teller {
         self.port
             .write_all(line.as_bytes())
             .context("write an event")?;
+        if matches!(event, Event::Output(_)) {
+            return Ok(());
+        }
+        // Out of the machine before anything else can happen to it.
         nix::sys::termios::tcdrain(&self.port).context("tcdrain of the port of events")
     }
 }

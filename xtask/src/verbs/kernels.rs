@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::vm::results::{self, Results};
+use crate::vm::results;
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -15,9 +15,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if !options.check {
-        for fresh in results::load(&results::fresh(workspace))? {
-            take_over(workspace, &fresh)?;
-        }
+        take_over(workspace)?;
     }
     let kept = results::load(&results::kept(workspace))?;
     let path = workspace.root.join("README.md");
@@ -37,14 +35,24 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Results with failures are no claim to make; they are named and left out.
-fn take_over(workspace: &Workspace, fresh: &Results) -> Result<()> {
-    if fresh.failed > 0 {
-        println!(
-            "{}: {} tests failed in the last run: not taken over",
-            fresh.kernel, fresh.failed
-        );
-        return Ok(());
+/// Of the commit that is checked out, and without failures: anything else is no claim to make.
+fn take_over(workspace: &Workspace) -> Result<()> {
+    let commit = results::commit(workspace)?;
+    for fresh in results::load(&results::fresh(workspace))? {
+        let kernel = format!("{} ({})", fresh.kernel, fresh.machine);
+        if fresh.failed > 0 {
+            bail!("{kernel}: {} tests failed in the last run", fresh.failed);
+        }
+        if fresh.passed == 0 {
+            bail!("{kernel}: no test passed in the last run");
+        }
+        if fresh.commit != commit {
+            bail!(
+                "{kernel}: the last run tested {}, checked out is {commit}: run it again",
+                fresh.commit
+            );
+        }
+        fresh.store(&results::kept(workspace))?;
     }
-    fresh.store(&results::kept(workspace))
+    Ok(())
 }

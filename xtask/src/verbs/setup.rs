@@ -16,7 +16,15 @@ pub(crate) fn run(workspace: &Workspace, dry_run: bool) -> Result<()> {
         return ensure_machines();
     }
     if let Some(command) = machines(&needed::missing_packages(), observe::privilege()) {
-        println!("{}", command.line());
+        if observe::has_apt() {
+            let update = as_root(observe::privilege()).args(["apt-get", "update"]);
+            println!("{}\n{}", update.line(), command.line());
+        } else {
+            println!(
+                "# without apt, by hand: {}",
+                needed::missing_packages().join(" ")
+            );
+        }
     }
     let facts = observe::facts(workspace, false);
     match decide(&facts) {

@@ -74,6 +74,7 @@ fn record(workspace: &Workspace, tally: &Tally, verified: &str) -> Result<()> {
         kernel: Cmd::new("uname").arg("-r").read()?.trim().to_owned(),
         machine: "host".into(),
         date: results::today()?,
+        commit: results::commit(workspace)?,
         passed: passed as usize,
         failed: failed as usize,
         skipped: skipped as usize,

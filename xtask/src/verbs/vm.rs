@@ -138,7 +138,8 @@ fn all(
         let outcome = KernelOutcome::of(name, &prepared.plan.steps, &ran);
         println!("{outcome}");
         if options.filter.is_empty() {
-            record(&outcome, &ran, accelerator, kernel)?.store(&results::fresh(workspace))?;
+            record(workspace, &outcome, &ran, accelerator, kernel)?
+                .store(&results::fresh(workspace))?;
         }
         if options.keep {
             println!(
@@ -207,6 +208,7 @@ fn show(plan: &Plan, event: &Event) {
 }
 
 fn record(
+    workspace: &Workspace,
     outcome: &KernelOutcome,
     ran: &Ran,
     accelerator: Accelerator,
@@ -217,6 +219,7 @@ fn record(
         kernel: up.map_or_else(|| kernel.release.clone(), |u| u.kernel.clone()),
         machine: accelerator.name().to_owned(),
         date: results::today()?,
+        commit: results::commit(workspace)?,
         passed: outcome.passed.len(),
         failed: outcome.failures(),
         skipped: outcome.skipped.len(),

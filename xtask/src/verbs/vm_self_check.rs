@@ -38,15 +38,26 @@ fn cases() -> Vec<Case> {
             ],
         },
         Case {
-            name: "a test that fails, leaves a process behind, and is named for both",
+            name: "a test that leaves a process behind has failed",
             steps: vec![
-                step("fails", &["/bin/sh", "-c", "sleep 1000 & exit 7"], 10),
+                step("leaves", &["/bin/sh", "-c", "sleep 1000 & exit 0"], 10),
                 fine(),
             ],
-            says: &[
-                "FAILED: fails: exit status: 7",
-                "left running by fails: sleep",
-            ],
+            says: &["FAILED: leaves: left running: sleep", "1 passed, 1 failed"],
+        },
+        Case {
+            name: "a test that fails is named, with how it ended",
+            steps: vec![step("fails", &["/bin/false"], 10), fine()],
+            says: &["FAILED: fails: exit status: 1", "1 passed, 1 failed"],
+        },
+        Case {
+            name: "a kernel that warns has failed, whatever its tests say",
+            steps: vec![step(
+                "warns",
+                &["/bin/sh", "-c", "echo '<4>WARNING: on purpose' > /dev/kmsg"],
+                10,
+            )],
+            says: &["FAILED: the kernel warns", "1 passed, 1 failed"],
         },
         Case {
             name: "a kernel that panics is a failure with its trace",

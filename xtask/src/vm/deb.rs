@@ -1,5 +1,6 @@
 //! Gets a kernel package and unpacks it below `target/`. Nothing is installed.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -93,12 +94,19 @@ fn download(package: &str, folder: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// Folders that are being unpacked to: the process follows that does it.
+pub(crate) const UNPACKING: &str = "unpacking-";
+
 /// The folder that a package was unpacked to: whole or not at all.
 fn unpacked(package: &Path, folder: &Path) -> Result<PathBuf> {
-    let name = package.file_stem().context("a package without a name")?;
+    let stem = package.file_stem().context("a package without a name")?;
+    let about =
+        std::fs::metadata(package).with_context(|| format!("stat {}", package.display()))?;
+    // Another file of the same name is another package.
+    let name = format!("{}-{}-{}", stem.display(), about.len(), about.mtime());
     let (whole, part) = (
         folder.join(name),
-        folder.join(format!("unpacking-{}", std::process::id())),
+        folder.join(format!("{UNPACKING}{}", std::process::id())),
     );
     if whole.exists() {
         return Ok(whole);

@@ -61,10 +61,11 @@ pub(crate) fn make(workspace: &Workspace, folder: &Path, content: &Content<'_>) 
             .join(program.file_name().unwrap_or_default());
         copy(program, &to)?;
     }
-    if let Some(busybox) = on_path(SHELL).first() {
+    let shell = on_path(SHELL).into_iter().next();
+    if let Some(busybox) = &shell {
         copy(busybox, &staging.join("usr/bin/busybox"))?;
     }
-    for library in libraries(content.programs.iter().chain(&system))? {
+    for library in libraries(content.programs.iter().chain(&system).chain(&shell))? {
         copy(&library, &staged(&staging, &library)?)?;
     }
     for file in content.files {

@@ -1,6 +1,7 @@
 //! One guest from power-on to its end: events are read as they come, and a guest that says
 //! nothing for too long, panics or dies is told apart from one whose tests fail.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -27,8 +28,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What a silent guest's kernel may take to panic when it is told to.
 const SHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// From the last event until the power is off.
-const OFF_LIMIT: Duration = Duration::from_secs(20);
+/// From the last event until the power is off: longer than the kernel takes to call a lock-up
+/// one (twice `watchdog_thresh`, 20 s; Documentation/admin-guide/lockup-watchdogs.rst).
+const OFF_LIMIT: Duration = Duration::from_secs(40);
 
 /// Last lines of the console that are shown.
 const CONSOLE_LINES: usize = 30;
@@ -58,8 +60,8 @@ pub(crate) enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) up: Option<Up>,
-    /// By step: as far as it came.
-    pub(crate) ended: Vec<Ended>,
+    /// By the step's number.
+    pub(crate) ended: BTreeMap<usize, Ended>,
     pub(crate) verified: Vec<Verified>,
     pub(crate) end: End,
     /// Lines of the console that the kernel meant as a warning.
@@ -76,7 +78,7 @@ pub(crate) fn run(
     let mut power = Power::on(machine, console)?;
     let mut ran = Ran {
         up: None,
-        ended: Vec::new(),
+        ended: BTreeMap::new(),
         verified: Vec::new(),
         end: End::Done,
         kernel_warnings: Vec::new(),
@@ -96,7 +98,7 @@ pub(crate) fn run(
                         since = Instant::now();
                     }
                     Event::End(ended) => {
-                        ran.ended.push(ended);
+                        ran.ended.insert(ended.step, ended);
                         // The next step begins, or the power goes.
                         (silence, since) = (GRACE, Instant::now());
                     }
@@ -115,7 +117,14 @@ pub(crate) fn run(
             Err(RecvTimeoutError::Disconnected) => break died(&mut power)?,
         }
     };
-    power.wait(OFF_LIMIT)?;
+    let end = match end {
+        End::Done if !power.ends_within(OFF_LIMIT)? => End::Hung {
+            after: OFF_LIMIT,
+            console: shaken(machine, &mut power)?,
+        },
+        end => end,
+    };
+    power.off()?;
     let console = power.console();
     ran.kernel_warnings = warnings(&console);
     ran.end = match (end, panic_trace(&console)) {
@@ -132,7 +141,7 @@ fn shaken(machine: &Machine, power: &mut Power) -> Result<Vec<String>> {
     let before = power.console().len();
     match machine.shake() {
         Ok(()) => {
-            power.wait(SHAKE_LIMIT)?;
+            power.ends_within(SHAKE_LIMIT)?;
             lines.push("(asked where it is, by a non-maskable interrupt:)".into());
             let said = power.console();
             lines.extend(
@@ -188,11 +197,18 @@ impl Power {
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
             let mut bytes = Vec::new();
+            let mut up = false;
             while reader.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
-                // The firmware prints on every port before there is a kernel.
-                let event = guest::parse(&String::from_utf8_lossy(&bytes));
+                let line = String::from_utf8_lossy(&bytes).into_owned();
                 bytes.clear();
-                if event.is_some_and(|e| send.send(e).is_err()) {
+                let event = match guest::parse(&line) {
+                    Some(event) => event,
+                    // The firmware prints on every port before there is a kernel.
+                    None if !up => continue,
+                    None => Event::Broken(format!("this is no event: {}", line.trim())),
+                };
+                up = true;
+                if send.send(event).is_err() {
                     return;
                 }
             }
@@ -212,7 +228,8 @@ impl Power {
             .unwrap_or_default()
     }
 
-    fn wait(&mut self, limit: Duration) -> Result<()> {
+    /// Does it end by itself?
+    fn ends_within(&mut self, limit: Duration) -> Result<bool> {
         let since = Instant::now();
         while self
             .child
@@ -221,11 +238,11 @@ impl Power {
             .is_none()
         {
             if since.elapsed() > limit {
-                return self.off();
+                return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+        Ok(true)
     }
 
     fn off(&mut self) -> Result<()> {

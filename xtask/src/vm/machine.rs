@@ -47,11 +47,11 @@ const PROMPT: &str = "(qemu)";
 /// Memory, MiB: the initramfs, a page cache of some hundred MiB, the probes' ring.
 const MEMORY_MIB: &str = "2048";
 
-/// What the kernel is told. `panic=-1` reboots at once, which `-no-reboot` turns into an end;
+/// What the kernel is told. `loglevel=5`: its warnings too are on the console. `panic=-1` reboots at once, which `-no-reboot` turns into an end;
 /// an oops is a failure, not a thing to go on after. A non-maskable interrupt comes from nobody
 /// but the host, which wants to know where a silent guest is.
-const KERNEL_OPTIONS: &str =
-    "console=ttyS0 quiet panic=-1 oops=panic softlockup_panic=1 unknown_nmi_panic";
+const KERNEL_OPTIONS: &str = "console=ttyS0 loglevel=5 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 \
+     sysctl.kernel.panic_on_rcu_stall=1 unknown_nmi_panic";
 
 impl Machine {
     /// The command that runs the plan: the console goes to a file, events to standard output.

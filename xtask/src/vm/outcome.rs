@@ -18,8 +18,6 @@ pub(crate) struct KernelOutcome {
     pub(crate) never_began: Vec<String>,
     /// Test and why it could not run.
     pub(crate) skipped: Vec<(String, String)>,
-    /// Test and what it left running.
-    pub(crate) left_behind: Vec<(String, Vec<String>)>,
     /// What happened to the guest itself, with the lines that show it.
     pub(crate) accident: Option<(String, Vec<String>)>,
     pub(crate) kernel_warnings: Vec<String>,
@@ -34,12 +32,13 @@ impl KernelOutcome {
             failed: Vec::new(),
             never_began: Vec::new(),
             skipped: Vec::new(),
-            left_behind: Vec::new(),
             accident: accident(&ran.end),
             kernel_warnings: ran.kernel_warnings.clone(),
         };
+        // The first that has no end is the one that ran.
+        let began = (0..steps.len()).find(|number| !ran.ended.contains_key(number));
         for (number, step) in steps.iter().enumerate() {
-            outcome.add(step, ran.ended.get(number), number == ran.ended.len());
+            outcome.add(step, ran.ended.get(&number), Some(number) == began);
         }
         outcome
     }
@@ -59,16 +58,21 @@ impl KernelOutcome {
             }
             return;
         };
-        match &ended.outcome {
-            Outcome::Passed => self.passed.push(name.clone()),
-            Outcome::Failed(how) => self.failed.push((name.clone(), how.clone())),
-            Outcome::TimedOut(s) => self
-                .failed
-                .push((name.clone(), format!("hung: ended after {s} s"))),
-            Outcome::Skipped(why) => self.skipped.push((name.clone(), why.clone())),
-        }
-        if !ended.left_behind.is_empty() {
-            self.left_behind.push((name, ended.left_behind.clone()));
+        // What a test leaves running is a failure of a test that ended by itself; of one that
+        // was ended it is to be expected.
+        let left = &ended.left_behind;
+        let left_running = (!left.is_empty()).then(|| format!("left running: {}", left.join(", ")));
+        match (&ended.outcome, left_running) {
+            (Outcome::Passed, None) => self.passed.push(name),
+            (Outcome::Skipped(why), None) => self.skipped.push((name, why.clone())),
+            (Outcome::Passed | Outcome::Skipped(_), Some(left)) => self.failed.push((name, left)),
+            (Outcome::Failed(how), None) => self.failed.push((name, how.clone())),
+            (Outcome::Failed(how), Some(left)) => {
+                self.failed.push((name, format!("{how}; {left}")));
+            }
+            (Outcome::TimedOut(s), _) => {
+                self.failed.push((name, format!("hung: ended after {s} s")));
+            }
         }
     }
 
@@ -77,10 +81,12 @@ impl KernelOutcome {
         self.failures() == 0
     }
 
-    /// Tests that failed or never began. An accident with no test to blame counts as one.
+    /// Tests that failed, never began, or left something running; an accident with no test to
+    /// blame, and a kernel that warned, count as one each.
     pub(crate) fn failures(&self) -> usize {
         let tests = self.failed.len() + self.never_began.len();
         tests.max(usize::from(self.accident.is_some()))
+            + usize::from(!self.kernel_warnings.is_empty())
     }
 }
 
@@ -99,7 +105,7 @@ fn accident(end: &End) -> Option<(String, Vec<String>)> {
         }
         End::Hung { after, console } => Some((
             format!(
-                "the guest hung: nothing was heard of it for {} s",
+                "the guest hung: nothing began or ended in it for {} s",
                 after.as_secs()
             ),
             console.clone(),
@@ -117,11 +123,8 @@ impl fmt::Display for KernelOutcome {
         for (test, why) in &self.skipped {
             writeln!(f, "{kernel}: skipped: {test}: {why}")?;
         }
-        for (test, what) in &self.left_behind {
-            writeln!(f, "{kernel}: left running by {test}: {}", what.join(", "))?;
-        }
         for warning in &self.kernel_warnings {
-            writeln!(f, "{kernel}: the kernel warns: {warning}")?;
+            writeln!(f, "{kernel}: FAILED: the kernel warns: {warning}")?;
         }
         for (test, how) in &self.failed {
             writeln!(f, "{kernel}: FAILED: {test}: {how}")?;
@@ -179,14 +182,21 @@ mod tests {
     }
 
     fn ran(outcomes: &[Outcome], end: End) -> Ran {
-        let ended = |outcome: &Outcome| Ended {
-            outcome: outcome.clone(),
-            took_ms: 1,
-            left_behind: vec![],
+        let ended = |(step, outcome): (usize, &Outcome)| {
+            let outcome = outcome.clone();
+            (
+                step,
+                Ended {
+                    step,
+                    outcome,
+                    took_ms: 1,
+                    left_behind: vec![],
+                },
+            )
         };
         Ran {
             up: None,
-            ended: outcomes.iter().map(ended).collect(),
+            ended: outcomes.iter().enumerate().map(ended).collect(),
             verified: vec![],
             end,
             kernel_warnings: vec![],
@@ -244,5 +254,31 @@ mod tests {
         let outcome = outcome(&all, hung);
         assert!(!outcome.good());
         assert_eq!(sum(&[outcome]), "3 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn what_a_test_leaves_running_and_what_the_kernel_warns_of_are_failures() {
+        let all = [
+            Outcome::Passed,
+            Outcome::Passed,
+            Outcome::Skipped("x".into()),
+        ];
+        let mut ran = ran(&all, End::Done);
+        assert!(KernelOutcome::of("k".into(), &steps(), &ran).good());
+        if let Some(ended) = ran.ended.get_mut(&1) {
+            ended.left_behind.push("sleep (7)".into());
+        }
+        ran.kernel_warnings.push("WARNING: x".into());
+        let outcome = KernelOutcome::of("k".into(), &steps(), &ran);
+        assert_eq!(outcome.failures(), 2);
+        let text = outcome.to_string();
+        assert!(
+            text.contains("k: FAILED: b: left running: sleep (7)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("k: FAILED: the kernel warns: WARNING: x"),
+            "{text}"
+        );
     }
 }

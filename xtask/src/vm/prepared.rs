@@ -7,7 +7,7 @@ use guest::{Event, Plan, Step};
 
 use crate::object::{Object, Selected};
 use crate::shell::Cmd;
-use crate::vm::deb::Kernel;
+use crate::vm::deb::{Kernel, UNPACKING};
 use crate::vm::disk::{self, Content};
 use crate::vm::guest_run::{self, Ran};
 use crate::vm::machine::{Accelerator, Machine};
@@ -39,7 +39,8 @@ impl Drop for Prepared {
 impl Prepared {
     /// Builds PID 1 and makes the disk.
     pub(crate) fn new(workspace: &Workspace, built: &Built, plan: Plan) -> Result<Self> {
-        sweep(&workspace.vm());
+        sweep(&workspace.vm(), PREFIX);
+        sweep(&workspace.vm().join("packages"), UNPACKING);
         let init = programs::build_init(workspace)?;
         // A folder of this process's own: two runs must not write to one disk.
         let folder = workspace
@@ -108,12 +109,12 @@ impl Prepared {
 const PREFIX: &str = "guest-";
 
 /// Removes what runs left that were killed: a folder whose process is gone.
-fn sweep(folder: &Path) {
+fn sweep(folder: &Path, prefix: &str) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name
             .to_str()
-            .and_then(|n| n.strip_prefix(PREFIX)?.parse::<u32>().ok());
+            .and_then(|n| n.strip_prefix(prefix)?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
             && !entry.path().join(KEPT).exists()
         {

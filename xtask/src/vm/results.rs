@@ -19,6 +19,8 @@ pub(crate) struct Results {
     pub(crate) machine: String,
     /// UTC.
     pub(crate) date: String,
+    /// What was tested: a commit, or one that was changed since.
+    pub(crate) commit: String,
     /// Counts of tests.
     pub(crate) passed: usize,
     pub(crate) failed: usize,
@@ -26,6 +28,21 @@ pub(crate) struct Results {
     /// What the tests that passed have verified.
     pub(crate) verified: BTreeSet<Verified>,
 }
+
+/// The commit of the checkout, and whether it is just that.
+pub(crate) fn commit(workspace: &Workspace) -> Result<String> {
+    let git = |args: &[&str]| Cmd::new("git").args(args).dir(&workspace.root).read();
+    let head = git(&["rev-parse", "--short=10", "HEAD"])?;
+    let changed = !git(&["status", "--porcelain"])?.trim().is_empty();
+    Ok(format!(
+        "{}{}",
+        head.trim(),
+        if changed { CHANGED } else { "" }
+    ))
+}
+
+/// After a commit: the checkout was not as it says.
+const CHANGED: &str = "+changes";
 
 /// Today, UTC.
 pub(crate) fn today() -> Result<String> {
@@ -89,6 +106,9 @@ fn release_key(kernel: &str) -> (Vec<u64>, String) {
 
 /// The table: a row for each feature that any kernel has verified, a column for each kernel.
 pub(crate) fn table(all: &[Results]) -> String {
+    if all.is_empty() {
+        return "No results are kept.\n".into();
+    }
     let mut rows: BTreeMap<&str, (BTreeSet<&str>, Vec<Vec<&str>>)> = BTreeMap::new();
     for (column, results) in all.iter().enumerate() {
         for verified in &results.verified {
@@ -131,7 +151,11 @@ pub(crate) fn table(all: &[Results]) -> String {
         )
     };
     lines.push(row("tests", of_each(counts), ""));
-    lines.push(row("when", of_each(|r| r.date.clone()), ""));
+    lines.push(row(
+        "when",
+        of_each(|r| format!("{}, at {}", r.date, r.commit)),
+        "",
+    ));
     lines.concat()
 }
 
@@ -182,6 +206,7 @@ mod tests {
             kernel: kernel.into(),
             machine: "tcg".into(),
             date: "2026-11-24".into(),
+            commit: "0123456789".into(),
             passed: 3,
             failed: 0,
             skipped: 1,
