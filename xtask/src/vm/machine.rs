@@ -94,7 +94,7 @@ impl Machine {
     pub(crate) fn shell(&self) -> Cmd {
         let options = format!("{KERNEL_OPTIONS} {}", guest::SHELL_OPTION);
         self.described(Cmd::new("qemu-system-x86_64"), &options)
-            .arg("-nographic")
+            .args(["-display", "none", "-serial", "mon:stdio"])
     }
 
     fn described(&self, command: Cmd, kernel_options: &str) -> Cmd {
