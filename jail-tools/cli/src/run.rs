@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use experiments::subject::Provision;
-use record::manifest::{FORMAT_VERSION, Manifest, Remedy, RunEnd};
+use record::manifest::{FORMAT_VERSION, Manifest, Remedy, RunEnd, Usage};
 use record::run_dir::RunError;
 use record::{HostFacts, Plan, RunDir, TrialStatus};
 use report::Report;
@@ -76,8 +76,10 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
         )
     };
     manifest.observer = observer;
-    let usage = matches!(eyes, Eyes::Closed(_)).then(UsageSight::of_this_kernel);
-    manifest.usage = usage.as_ref().map(runner::infer::grades);
+    let account = matches!(eyes, Eyes::Closed(_)).then(UsageSight::of_this_kernel);
+    manifest.usage = account
+        .as_ref()
+        .map(|sight| runner::infer::grades(sight.as_ref().map_err(String::as_str)));
     describe(&mut manifest, &host_side, &eyes);
     manifest.unseen = unseen::of(&manifest, &eyes, !args.no_counters);
     run.write_manifest(&manifest)?;
@@ -88,7 +90,8 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<Done> {
             Eyes::Open(probes) => eyes.sight().map(|sight| (probes.handles(), sight)),
             Eyes::Closed(_) => None,
         },
-        usage,
+        // Refused, the trials look at nothing but the clock; the manifest has the reason.
+        usage: account.and_then(Result::ok),
         counters: !args.no_counters,
         series_ms: args.series_ms,
         housekeeping: decision.housekeeping_cpus.clone(),
@@ -156,6 +159,10 @@ fn describe(manifest: &mut Manifest, host_side: &HostSide, eyes: &Eyes) {
     manifest.host_changes = host_side.changes();
     manifest.idle_policy = host_side.idle_policy();
     manifest.degraded.extend(eyes.degraded());
+    let absent = manifest.usage.as_ref().and_then(Usage::absent);
+    let unknown = absent
+        .map(|why| format!("no account of the threads ({why}): where the time went is not known"));
+    manifest.degraded.extend(unknown);
     manifest.degraded.extend(host_side.degraded());
 }
 

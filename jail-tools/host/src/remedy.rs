@@ -54,6 +54,29 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
+/// What a command needs that nobody but root has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// The user id: settings below /proc/sys belong to root of the initial user namespace, and no
+    /// capability is asked for (`test_perm` in fs/proc/proc_sysctl.c).
+    Root,
+    /// CAP_BPF and CAP_PERFMON.
+    Probes,
+    /// CAP_SYS_ADMIN: to mount, and any perf event at level 3.
+    SysAdmin,
+}
+
+impl Needs {
+    /// The capabilities, without their prefix.
+    fn capabilities(self) -> &'static [(u32, &'static str)] {
+        match self {
+            Self::Root => &[],
+            Self::Probes => &[(CAP_BPF, "BPF"), (CAP_PERFMON, "PERFMON")],
+            Self::SysAdmin => &[(CAP_SYS_ADMIN, "SYS_ADMIN")],
+        }
+    }
+}
+
 /// Argument that switches the probes off.
 pub const NO_PROBES: &str = "--no-probes";
 
@@ -139,8 +162,8 @@ impl Powers<'_> {
             Eye::Tracepoints => match (self.reads_numbers(), self.counts_tracepoints()) {
                 (true, true) => not_privilege(),
                 (true, false) => self.raise(),
-                (false, true) => Remedy::Command(self.open_tracefs()),
-                (false, false) => self.as_root(),
+                (false, true) => self.open_tracefs(),
+                (false, false) => self.as_root(Needs::Probes),
             },
             Eye::Hardware if self.lacks_pmu() => Remedy::Nothing(
                 "a machine with a PMU; in a virtual machine its host must give one (QEMU: -cpu host,pmu=on)".into(),
@@ -149,10 +172,9 @@ impl Powers<'_> {
             Eye::Hardware if self.locked() => self.lower_level(),
             Eye::Hardware => Remedy::Nothing("another processor: this one lacks it".into()),
             // Without the privilege to load them, leaving out the argument alone would not do.
-            Eye::SwitchedOff(NO_PROBES) if !self.may_load() => match self.obstacle() {
-                Some(why) => Remedy::Nothing(why),
-                None => Remedy::Command(format!("sudo {}", self.run_again(Some(NO_PROBES)))),
-            },
+            Eye::SwitchedOff(NO_PROBES) if !self.may_load() => {
+                self.sudo(Needs::Probes, &self.run_again(Some(NO_PROBES)))
+            }
             Eye::SwitchedOff(argument) => Remedy::Command(self.run_again(Some(argument))),
         }
     }
@@ -215,37 +237,55 @@ impl Powers<'_> {
         })
     }
 
-    /// Why neither sudo nor file capabilities would have an effect here.
-    fn obstacle(&self) -> Option<String> {
+    /// Every command that takes root's power comes from here, and only where that power can be had:
+    /// sudo is a set-user-ID binary, and gives no more than the bounds of the session leave.
+    fn sudo(&self, needs: Needs, command: &str) -> Remedy {
         let p = &self.facts.privilege;
-        let lacks = |c: u32| p.bounding.value().is_some_and(|m| !in_mask(Some(m), c));
         if p.initial_user_namespace.value() == Some(&false) {
-            return Some(
-                "a run outside this user namespace: capabilities within it reach neither BPF nor perf events".into(),
-            );
-        }
-        if self.facts.euid.value() == Some(&0) || lacks(CAP_BPF) || lacks(CAP_PERFMON) {
-            return Some(
-                "CAP_BPF and CAP_PERFMON from whoever started this session, which goes without them (container: \
-                 --cap-add BPF --cap-add PERFMON; systemd: CapabilityBoundingSet=)"
+            return Remedy::Nothing(
+                "a run outside this user namespace: root within it reaches neither BPF nor perf events, \
+                 nor the settings of the machine"
                     .into(),
             );
         }
-        (p.no_new_privs.value() == Some(&true)).then(|| {
-            format!(
-                "a session without no_new_privs, which keeps sudo and file capabilities from having an effect; in one: {}",
-                self.setcap()
-            )
-        })
+        let root = self.facts.euid.value() == Some(&0);
+        let bounds = p.bounding.value();
+        let lacks = |c: u32| bounds.is_some_and(|m| !in_mask(Some(m), c));
+        let capabilities = needs.capabilities();
+        // A root that goes without them would get them from no sudo either.
+        if !capabilities.is_empty() && (root || capabilities.iter().any(|(c, _)| lacks(*c))) {
+            let each = |prefix: &str, between: &str| {
+                let names = capabilities
+                    .iter()
+                    .map(|(_, name)| format!("{prefix}{name}"));
+                names.collect::<Vec<_>>().join(between)
+            };
+            return Remedy::Nothing(format!(
+                "{} from whoever started this session, which goes without (container: {}; systemd: \
+                 CapabilityBoundingSet=)",
+                each("CAP_", " and "),
+                each("--cap-add ", " ")
+            ));
+        }
+        if root {
+            return Remedy::Command(command.into());
+        }
+        if p.no_new_privs.value() == Some(&true) {
+            return Remedy::Nothing(format!(
+                "a session without no_new_privs, which keeps sudo and file capabilities from having an effect; in \
+                 one: sudo {command}"
+            ));
+        }
+        Remedy::Command(format!("sudo {command}"))
     }
 
     /// The capabilities on the binary: the least that opens all eyes but tracefs.
     fn raise(&self) -> Remedy {
-        match self.obstacle() {
-            Some(why) => Remedy::Nothing(why),
-            None if self.facts.privilege.executable_nosuid.value() == Some(&true) => self.as_root(),
-            None => Remedy::Command(self.setcap()),
+        if self.facts.privilege.executable_nosuid.value() == Some(&true) {
+            return self.as_root(Needs::Probes);
         }
+        let setcap = format!("setcap cap_bpf,cap_perfmon+ep {}", self.executable());
+        self.sudo(Needs::Probes, &setcap)
     }
 
     /// What opens level 3 for events in the kernel: the level alone, or nothing less than root.
@@ -253,41 +293,28 @@ impl Powers<'_> {
         if self.has(CAP_PERFMON) {
             self.lower_level()
         } else {
-            self.as_root()
+            self.as_root(Needs::SysAdmin)
         }
     }
 
     fn lower_level(&self) -> Remedy {
-        match self.facts.privilege.no_new_privs.value() {
-            Some(true) => Remedy::Nothing(
-                "a session without no_new_privs, which keeps sudo from having an effect; in one: \
-                 sudo sysctl -w kernel.perf_event_paranoid=2"
-                    .into(),
-            ),
-            _ => Remedy::Command("sudo sysctl -w kernel.perf_event_paranoid=2".into()),
-        }
+        self.sudo(Needs::Root, "sysctl -w kernel.perf_event_paranoid=2")
     }
 
-    fn as_root(&self) -> Remedy {
-        match self.obstacle() {
-            Some(why) => Remedy::Nothing(why),
-            None => Remedy::Command(format!("sudo {}", self.run_again(None))),
-        }
-    }
-
-    fn setcap(&self) -> String {
-        format!("sudo setcap cap_bpf,cap_perfmon+ep {}", self.executable())
+    fn as_root(&self, needs: Needs) -> Remedy {
+        self.sudo(needs, &self.run_again(None))
     }
 
     /// Opens tracefs to the user's group, for reading; shell and sudo do the rest.
-    fn open_tracefs(&self) -> String {
+    fn open_tracefs(&self) -> Remedy {
         const POINT: &str = "/sys/kernel/tracing";
         let options = "mode=750,gid=$(id -g)";
-        if self.facts.tracefs.value().is_some_and(|p| p == POINT) {
-            format!("sudo mount -o remount,{options} {POINT}")
+        let mount = if self.facts.tracefs.value().is_some_and(|p| p == POINT) {
+            format!("mount -o remount,{options} {POINT}")
         } else {
-            format!("sudo mount -t tracefs -o {options} tracefs {POINT}")
-        }
+            format!("mount -t tracefs -o {options} tracefs {POINT}")
+        };
+        self.sudo(Needs::SysAdmin, &mount)
     }
 
     /// The same command again, without an argument of it.

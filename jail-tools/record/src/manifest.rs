@@ -66,7 +66,7 @@ pub struct PartGrade {
 /// Where causes come from in trials without a ledger page: the kernel's own accounting of a thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// What was read around each operation.
+    /// What was read around each operation; nothing where it is refused.
     pub read: Vec<String>,
     /// The parts that it can tell of, and those that one might expect of it and it can't.
     pub parts: Vec<PartGrade>,
@@ -80,6 +80,18 @@ impl Usage {
             .iter()
             .find(|p| p.column == column)
             .map(|p| &p.grade)
+    }
+
+    /// Why no account could be read; `None` if one was.
+    #[must_use]
+    pub fn absent(&self) -> Option<&str> {
+        if !self.read.is_empty() {
+            return None;
+        }
+        match &self.parts.first()?.grade {
+            Grade::Unavailable { why } => Some(why),
+            _ => None,
+        }
     }
 }
 

@@ -6,8 +6,10 @@ mod common;
 use std::fs;
 
 use common::{Shape, WHOLE};
+use record::ledger::DEVICE;
+use record::manifest::{PartGrade, Usage};
 use record::verdict::Standing;
-use record::{TrialStatus, Verdict};
+use record::{CAUSES, Grade, TrialStatus, Verdict};
 use report::Report;
 use report::terminal::{Style, render};
 
@@ -146,6 +148,38 @@ fn without_bpf_no_cause_is_shown_as_zero() {
             .find(|c| c.event == "cycles")
             .expect("cycles");
         assert_eq!((cycles.total.value, cycles.per_op), (None, None));
+    }
+}
+
+#[test]
+fn an_account_that_was_refused_is_named_in_the_header_and_at_each_part() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let blind = Shape {
+        bpf: false,
+        ..WHOLE
+    };
+    let run = common::make(dir.path(), blind, 12);
+    let mut manifest = run.manifest().expect("the manifest");
+    let why = "getrusage(RUSAGE_THREAD): EPERM";
+    manifest.usage = Some(Usage {
+        read: Vec::new(),
+        parts: vec![PartGrade {
+            column: CAUSES[DEVICE].column.into(),
+            grade: Grade::Unavailable { why: why.into() },
+        }],
+    });
+    run.write_manifest(&manifest).expect("write");
+    let text = text_of(&run);
+    assert!(
+        text.contains(&format!("no account of the threads: {why}")),
+        "{text}"
+    );
+    assert!(!text.contains("inferred, not counted"), "{text}");
+    let report = Report::of(&run).expect("a report");
+    for cell in &report.analysis.experiments[0].cells {
+        let device = &cell.blame.all.shares[DEVICE].total_ns;
+        assert_eq!(device.value, None);
+        assert_eq!(device.grade, Grade::Unavailable { why: why.into() });
     }
 }
 

@@ -13,10 +13,12 @@
 //! | voluntary | some | run delay to `run queue`, the sleep to `device`; `blocked` is missing, inside it |
 //! | both | | as voluntary; `preempted` is missing, inside `run queue` |
 //!
-//! Run delay is the least that it can have been: for a wake-up that preempts at once, an idle CPU's
+//! Run delay is too little by what it leaves out: for a wake-up that preempts at once, an idle CPU's
 //! above all, the kernel saves itself the second reading of the clock (`rq_clock_skip_update` in
 //! `wakeup_preempt`, kernel/sched/core.c). It counts 0 then, and the thread's own clock starts at
-//! the wake-up, so that such a wait is inside what the operation did itself.
+//! the wake-up, so that such a wait is inside what the operation did itself. Of other wake-ups it
+//! has a few µs more than probes call run queue: it begins where the thread is queued
+//! (`sched_info_enqueue`), before the tracepoint `sched_wakeup`.
 //!
 //! The thread's clock does not run while a hypervisor has the CPU (`CONFIG_PARAVIRT_TIME_ACCOUNTING`),
 //! nor in interrupts with `CONFIG_IRQ_TIME_ACCOUNTING`: in operations that were switched away, the
@@ -90,9 +92,24 @@ pub fn kind(seen: &UsageDiff) -> &'static str {
     }
 }
 
-/// What the parts rest on, for the record.
+/// What the parts rest on, for the record; or why there is no account that they could rest on.
 #[must_use]
-pub fn grades(sight: &UsageSight) -> Usage {
+pub fn grades(sight: Result<&UsageSight, &str>) -> Usage {
+    match sight {
+        Ok(sight) => of_the_account(sight),
+        Err(why) => Usage {
+            read: Vec::new(),
+            parts: [DEVICE, BLOCKED, WAKEUP, RUNQUEUE, PREEMPTED, SELF]
+                .map(|part| PartGrade {
+                    column: CAUSES[part].column.into(),
+                    grade: Grade::Unavailable { why: why.into() },
+                })
+                .into(),
+        },
+    }
+}
+
+fn of_the_account(sight: &UsageSight) -> Usage {
     let read = [
         Some("getrusage(RUSAGE_THREAD)"),
         Some("CLOCK_THREAD_CPUTIME_ID"),
@@ -129,7 +146,7 @@ pub fn grades(sight: &UsageSight) -> Usage {
     let queue = match &sight.run_delay {
         Ok(()) => inferred(
             RUNQUEUE,
-            "run delay of operations that slept, at least: the kernel counts none for a wake-up that preempts at once, \
+            "run delay of operations that slept, from queued to running: the kernel counts none for a wake-up that preempts at once, \
              whose wait is inside self; where they were preempted too, that is inside it",
         ),
         Err(why) => unavailable(RUNQUEUE, format!("{why}: it is inside the sleep")),
@@ -304,7 +321,7 @@ mod tests {
                 ..READ
             };
             let causes = infer(&seen, 0, 99_000);
-            let grades = grades(&UsageSight { run_delay, input });
+            let grades = grades(Ok(&UsageSight { run_delay, input }));
             for part in [DEVICE, BLOCKED, RUNQUEUE, PREEMPTED] {
                 let unavailable = matches!(
                     grades.of(CAUSES[part].column),
@@ -313,6 +330,25 @@ mod tests {
                 assert!(grades.of(CAUSES[part].column).is_some());
                 assert!(!unavailable || causes.0[part].is_none(), "{part}");
             }
+            assert_eq!(grades.absent(), None);
         }
+    }
+
+    #[test]
+    fn without_an_account_every_part_that_it_would_tell_says_why_not() {
+        let account = UsageSight {
+            run_delay: Ok(()),
+            input: Ok(()),
+        };
+        let why = "getrusage(RUSAGE_THREAD): EPERM";
+        let absent = grades(Err(why));
+        for part in grades(Ok(&account)).parts {
+            assert_eq!(
+                absent.of(&part.column),
+                Some(&Grade::Unavailable { why: why.into() })
+            );
+        }
+        assert_eq!(absent.absent(), Some(why));
+        assert!(absent.read.is_empty());
     }
 }

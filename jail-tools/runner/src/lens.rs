@@ -18,7 +18,8 @@ pub struct Look {
     pub outcome: Outcome,
     /// What the ledger grew by; `None` if it did not, or if there is none.
     pub diff: Option<Diff>,
-    /// What the thread's account grew by around it, where that was looked at instead.
+    /// What the thread's account grew by around it, where that was looked at instead; `None` too
+    /// if a look failed.
     pub usage: Option<UsageDiff>,
 }
 
@@ -89,7 +90,7 @@ impl Lens {
         let outcome = worker.operate();
         let diff = self.diff_if_changed();
         let end_ns = now_ns();
-        let usage = self.usage.as_ref().map(UsageReader::end);
+        let usage = self.usage.as_ref().and_then(UsageReader::end);
         Look {
             start_ns,
             end_ns,

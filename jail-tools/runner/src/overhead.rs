@@ -161,7 +161,7 @@ fn shot(arm: Arm, object: Option<&ObjectFile>, target: &mut Target) -> Result<Me
             target.bare()
         }
         Arm::UsageRead => {
-            let reader = UsageReader::open(&UsageSight::of_this_kernel());
+            let reader = UsageReader::open(&UsageSight::of_this_kernel()?);
             target.measure(&mut Lens::usage(reader))
         }
         Arm::LedgerArmed | Arm::LedgerRead => {

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,11 @@ const IO: &str = "/proc/thread-self/io";
 /// Bytes of a block of `ru_inblock`: `read_bytes >> 9` in include/linux/task_io_accounting_ops.h.
 pub const BLOCK_BYTES: u64 = 512;
 
-/// What this kernel accounts for, of what not every kernel does.
+/// Voluntary and involuntary switches, faults, blocks read.
+type Counts = [u64; 4];
+
+/// What this kernel accounts for, of what not every kernel does. Switches and the thread's clock
+/// are not in it: without them there is no account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageSight {
     /// Time on run queues, or why not.
@@ -38,25 +43,42 @@ pub struct UsageSight {
 }
 
 impl UsageSight {
-    /// Asks the running kernel.
-    #[must_use]
-    pub fn of_this_kernel() -> Self {
-        let run_delay = File::open(SCHEDSTAT)
-            .and_then(|file| run_delay_ns(&file))
-            .map_err(|e| format!("{SCHEDSTAT}: {e}"))
-            .and_then(|ns| {
-                ns.map(|_| ()).ok_or_else(|| {
-                    format!("{SCHEDSTAT} keeps no account (CONFIG_SCHED_INFO, or before Linux 5.14 delayacct)")
-                })
-            });
-        let input = if Path::new(IO).exists() {
-            Ok(())
-        } else {
-            Err(format!(
-                "no {IO}: this kernel does not count what a thread reads (CONFIG_TASK_IO_ACCOUNTING)"
-            ))
+    /// Asks the running kernel, by a look at each source.
+    ///
+    /// # Errors
+    /// There is no account at all: the call that failed, and its errno. A sandbox can refuse it
+    /// (seccomp), which no version of the kernel tells.
+    pub fn of_this_kernel() -> Result<Self, String> {
+        Self::judge(
+            counts(),
+            cpu_ns(),
+            File::open(SCHEDSTAT).and_then(|file| run_delay_ns(&file)),
+            Path::new(IO).exists(),
+        )
+    }
+
+    /// From what the looks found.
+    fn judge(
+        counts: nix::Result<Counts>,
+        cpu_ns: nix::Result<u64>,
+        run_delay_ns: io::Result<Option<u64>>,
+        counts_input: bool,
+    ) -> Result<Self, String> {
+        counts.map_err(|errno| format!("getrusage(RUSAGE_THREAD): {errno}"))?;
+        cpu_ns.map_err(|errno| format!("clock_gettime(CLOCK_THREAD_CPUTIME_ID): {errno}"))?;
+        let run_delay = match run_delay_ns {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(format!(
+                "{SCHEDSTAT} keeps no account (CONFIG_SCHED_INFO, or before Linux 5.14 delayacct)"
+            )),
+            Err(e) => Err(format!("{SCHEDSTAT}: {e}")),
         };
-        Self { run_delay, input }
+        let input = counts_input.then_some(()).ok_or_else(|| {
+            format!(
+                "no {IO}: this kernel does not count what a thread reads (CONFIG_TASK_IO_ACCOUNTING)"
+            )
+        });
+        Ok(Self { run_delay, input })
     }
 }
 
@@ -80,12 +102,49 @@ pub struct UsageDiff {
 }
 
 /// The calling thread's account at a moment.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Account {
-    counts: [u64; 4],
+    counts: Counts,
     run_delay_ns: Option<u64>,
     wall_ns: u64,
     cpu_ns: u64,
+}
+
+impl Account {
+    /// `None` if one of the two calls failed: what was not read is not 0.
+    #[inline]
+    fn of(
+        counts: nix::Result<Counts>,
+        run_delay_ns: Option<u64>,
+        wall_ns: u64,
+        cpu_ns: nix::Result<u64>,
+    ) -> Option<Self> {
+        Some(Self {
+            counts: counts.ok()?,
+            run_delay_ns,
+            wall_ns,
+            cpu_ns: cpu_ns.ok()?,
+        })
+    }
+
+    /// What it has grown by since.
+    #[inline]
+    fn since(&self, before: &Self, counts_input: bool) -> UsageDiff {
+        let [voluntary, involuntary, faults, input] =
+            std::array::from_fn(|i| self.counts[i].saturating_sub(before.counts[i]));
+        UsageDiff {
+            switches_voluntary: voluntary,
+            switches_involuntary: involuntary,
+            faults,
+            input_blocks: counts_input.then_some(input),
+            wall_ns: self.wall_ns.saturating_sub(before.wall_ns),
+            cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
+            run_delay_ns: self
+                .run_delay_ns
+                .zip(before.run_delay_ns)
+                .map(|(after, before)| after.saturating_sub(before)),
+        }
+    }
 }
 
 /// The account of the thread that opened it. Not for another thread: its file is this one's.
@@ -93,7 +152,7 @@ struct Account {
 pub struct UsageReader {
     schedstat: Option<File>,
     counts_input: bool,
-    before: Account,
+    before: Option<Account>,
 }
 
 impl UsageReader {
@@ -107,7 +166,7 @@ impl UsageReader {
                 .ok()
                 .and_then(|()| File::open(SCHEDSTAT).ok()),
             counts_input: sight.input.is_ok(),
-            before: Account::default(),
+            before: None,
         }
     }
 
@@ -115,42 +174,18 @@ impl UsageReader {
     #[inline]
     pub fn begin(&mut self) {
         let (counts, run_delay_ns) = (counts(), self.run_delay_ns());
-        let (wall_ns, cpu_ns) = clocks();
-        self.before = Account {
-            counts,
-            run_delay_ns,
-            wall_ns,
-            cpu_ns,
-        };
+        let (wall_ns, cpu_ns) = (now_ns(), cpu_ns());
+        self.before = Account::of(counts, run_delay_ns, wall_ns, cpu_ns);
     }
 
     /// The look after it: the two clocks first, in the same order, so that the time between them
-    /// cancels.
+    /// cancels. `None` if either look failed.
     #[inline]
     #[must_use]
-    pub fn end(&self) -> UsageDiff {
-        let (wall_ns, cpu_ns) = clocks();
-        let after = Account {
-            run_delay_ns: self.run_delay_ns(),
-            counts: counts(),
-            wall_ns,
-            cpu_ns,
-        };
-        let before = &self.before;
-        let [voluntary, involuntary, faults, input] =
-            std::array::from_fn(|i| after.counts[i].saturating_sub(before.counts[i]));
-        UsageDiff {
-            switches_voluntary: voluntary,
-            switches_involuntary: involuntary,
-            faults,
-            input_blocks: self.counts_input.then_some(input),
-            wall_ns: after.wall_ns.saturating_sub(before.wall_ns),
-            cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
-            run_delay_ns: after
-                .run_delay_ns
-                .zip(before.run_delay_ns)
-                .map(|(after, before)| after.saturating_sub(before)),
-        }
+    pub fn end(&self) -> Option<UsageDiff> {
+        let (wall_ns, cpu_ns) = (now_ns(), cpu_ns());
+        let after = Account::of(counts(), self.run_delay_ns(), wall_ns, cpu_ns)?;
+        Some(after.since(self.before.as_ref()?, self.counts_input))
     }
 
     fn run_delay_ns(&self) -> Option<u64> {
@@ -168,32 +203,27 @@ fn run_delay_ns(file: &File) -> io::Result<Option<u64>> {
     Ok(parse(&bytes[..n]))
 }
 
-/// A thread that reads its own account has been on the CPU: a first field of 0 is no account.
+/// A kernel without the account prints zeroes (`proc_pid_schedstat` in fs/proc/base.c). One with it
+/// counts a turn when a thread comes onto a CPU (`sched_info_arrive`, kernel/sched/stats.h), so that
+/// whoever reads its own has had one. The first field does not tell: it is brought up to date at
+/// ticks and switches (`update_curr`), and can be 0 for a thread that is younger than a tick.
 fn parse(bytes: &[u8]) -> Option<u64> {
     let mut fields = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
     let mut number = || fields.next()?.parse::<u64>().ok();
-    let (on_cpu_ns, run_delay_ns) = (number()?, number()?);
-    (on_cpu_ns > 0).then_some(run_delay_ns)
+    let (_on_cpu_ns, run_delay_ns, turns) = (number()?, number()?, number()?);
+    (turns > 0).then_some(run_delay_ns)
+}
+
+/// The thread's own clock.
+#[inline]
+fn cpu_ns() -> nix::Result<u64> {
+    let ns = |t: TimeSpec| t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned();
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(ns)
 }
 
 #[inline]
-fn clocks() -> (u64, u64) {
-    // clock_gettime(2) fails only for a clock that does not exist.
-    let cpu_ns = |t: nix::sys::time::TimeSpec| {
-        t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned()
-    };
-    let wall_ns = now_ns();
-    (
-        wall_ns,
-        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, cpu_ns),
-    )
-}
-
-/// Voluntary and involuntary switches, faults, blocks read.
-#[inline]
-fn counts() -> [u64; 4] {
-    // getrusage(2) fails only for a target that does not exist.
-    getrusage(UsageWho::RUSAGE_THREAD).map_or([0; 4], |u| {
+fn counts() -> nix::Result<Counts> {
+    getrusage(UsageWho::RUSAGE_THREAD).map(|u| {
         [
             u.voluntary_context_switches(),
             u.involuntary_context_switches(),
@@ -205,19 +235,92 @@ fn counts() -> [u64; 4] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::time::Duration;
 
+    use nix::errno::Errno;
     use proptest::prelude::*;
 
     use super::*;
 
     #[test]
-    fn the_second_field_is_the_wait_and_all_zeroes_are_no_account() {
+    fn the_second_field_is_the_wait_and_no_turn_on_a_cpu_is_no_account() {
         assert_eq!(parse(b"54511 59969 1\n"), Some(59_969));
+        // Younger than a tick.
+        assert_eq!(parse(b"0 5 1\n"), Some(5));
+        assert_eq!(parse(b"0 0 1\n"), Some(0));
         assert_eq!(parse(b"0 0 0\n"), None);
+        assert_eq!(parse(b"54511 59969\n"), None);
+        assert_eq!(parse(b"54511 59969 -1\n"), None);
         assert_eq!(parse(b"54511\n"), None);
         assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn a_call_that_is_refused_is_named_and_there_is_no_account() {
+        let judge = |counts, cpu_ns| UsageSight::judge(counts, cpu_ns, Ok(Some(5)), true);
+        let everything = UsageSight {
+            run_delay: Ok(()),
+            input: Ok(()),
+        };
+        assert_eq!(judge(Ok([0; 4]), Ok(0)), Ok(everything));
+        let why = judge(Err(Errno::EPERM), Ok(1)).unwrap_err();
+        assert_eq!(
+            why,
+            "getrusage(RUSAGE_THREAD): EPERM: Operation not permitted"
+        );
+        let why = judge(Ok([1; 4]), Err(Errno::EINVAL)).unwrap_err();
+        assert_eq!(
+            why,
+            "clock_gettime(CLOCK_THREAD_CPUTIME_ID): EINVAL: Invalid argument"
+        );
+    }
+
+    #[test]
+    fn what_not_every_kernel_keeps_is_told_by_itself() {
+        let judge = |run_delay_ns, input| {
+            let sight = UsageSight::judge(Ok([0; 4]), Ok(0), run_delay_ns, input).unwrap();
+            (sight.run_delay, sight.input)
+        };
+        let (run_delay, input) = judge(Ok(None), false);
+        assert!(run_delay.unwrap_err().contains("CONFIG_SCHED_INFO"));
+        assert!(input.unwrap_err().contains("CONFIG_TASK_IO_ACCOUNTING"));
+        let (run_delay, input) = judge(Err(Errno::EACCES.into()), true);
+        assert!(run_delay.unwrap_err().contains("Permission denied"));
+        assert_eq!(input, Ok(()));
+    }
+
+    #[test]
+    fn a_look_that_failed_is_none_and_no_zeroes() {
+        let look = |counts, cpu_ns| Account::of(counts, Some(3), 7, cpu_ns);
+        assert_eq!(look(Err(Errno::EPERM), Ok(1)), None);
+        assert_eq!(look(Ok([0; 4]), Err(Errno::EINVAL)), None);
+        let account = look(Ok([1, 2, 3, 4]), Ok(5)).unwrap();
+        assert_eq!(
+            account.since(&account, true),
+            UsageDiff {
+                input_blocks: Some(0),
+                run_delay_ns: Some(0),
+                ..UsageDiff::default()
+            }
+        );
+        // The same where only the look before failed.
+        let reader = UsageReader::open(&UsageSight::of_this_kernel().unwrap());
+        assert_eq!(reader.end(), None);
+    }
+
+    #[test]
+    fn a_run_delay_that_one_look_lacks_is_missing() {
+        let look = |run_delay_ns| Account::of(Ok([0; 4]), run_delay_ns, 7, Ok(5)).unwrap();
+        for (before, after) in [(None, Some(9)), (Some(9), None), (None, None)] {
+            let diff = look(after).since(&look(before), true);
+            assert_eq!(diff.run_delay_ns, None);
+        }
+        assert_eq!(
+            look(Some(9)).since(&look(Some(2)), true).run_delay_ns,
+            Some(7)
+        );
     }
 
     proptest! {
@@ -229,11 +332,11 @@ mod tests {
 
     #[test]
     fn a_sleep_is_a_voluntary_switch_off_the_cpu() {
-        let sight = UsageSight::of_this_kernel();
+        let sight = UsageSight::of_this_kernel().unwrap();
         let mut reader = UsageReader::open(&sight);
         reader.begin();
         std::thread::sleep(Duration::from_millis(20));
-        let diff = reader.end();
+        let diff = reader.end().unwrap();
         assert!(diff.switches_voluntary >= 1, "{diff:?}");
         assert!(
             diff.wall_ns >= 20_000_000 && diff.cpu_ns < diff.wall_ns / 2,
@@ -251,7 +354,7 @@ mod tests {
         };
         let mut reader = UsageReader::open(&sight);
         reader.begin();
-        let diff = reader.end();
+        let diff = reader.end().unwrap();
         assert_eq!((diff.run_delay_ns, diff.input_blocks), (None, None));
     }
 }

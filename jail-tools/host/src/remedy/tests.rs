@@ -147,15 +147,18 @@ fn at_level_3_the_level_has_to_go_or_root_to_come() {
     assert_eq!(remedy(&user, Eye::Tracepoints), command(AS_ROOT));
     assert_eq!(remedy(&user, Eye::Hardware), lower);
     assert_eq!(remedy(&user, Eye::Probes), command(SETCAP));
-    for (euid, capabilities) in [(1000, LADDER), (0, "0000013fffdfffff")] {
-        let f = at_level_3(euid, capabilities);
-        let wanted = if capabilities == LADDER {
-            lower.clone()
-        } else {
-            remedy(&f, Eye::Probes)
-        };
-        assert_eq!(remedy(&f, Eye::KernelEvents), wanted);
-    }
+    assert_eq!(remedy(&at_level_3(1000, LADDER), Eye::KernelEvents), lower);
+    // Root in name only may still write the setting, and needs no sudo for it.
+    let in_name = at_level_3(0, REST);
+    nothing(&remedy(&in_name, Eye::KernelEvents), "--cap-add SYS_ADMIN");
+    assert_eq!(
+        remedy(&in_name, Eye::Hardware),
+        command("sysctl -w kernel.perf_event_paranoid=2")
+    );
+    // Sudo gives no more than the session's bounds.
+    let mut bounded = at_level_3(1000, NONE);
+    bounded.privilege.bounding = Fact::known(LADDER.into(), "test");
+    nothing(&remedy(&bounded, Eye::KernelEvents), "--cap-add SYS_ADMIN");
     let foreseen = foreseen(&at_level_3(1000, LADDER));
     let events = foreseen.iter().find(|b| b.eye == Eye::KernelEvents);
     assert!(events.is_some_and(|b| b.why.contains("above 2") && b.why.contains("CAP_SYS_ADMIN")));
@@ -163,6 +166,63 @@ fn at_level_3_the_level_has_to_go_or_root_to_come() {
     nothing(
         &remedy(&root, Eye::KernelEvents),
         "not a matter of privilege",
+    );
+}
+
+/// What is blind, with which capabilities, at which level of `perf_event_paranoid`.
+type Blinded = (Eye, &'static str, i32);
+
+/// What keeps sudo from having an effect, and what the answer says of it.
+type Blocked = (fn(&mut HostFacts), &'static str);
+
+/// Whatever is blind, where sudo cannot help no command says `sudo`.
+#[test]
+fn sudo_is_not_given_where_it_has_no_effect() {
+    let rows: [Blinded; 6] = [
+        (Eye::Hardware, NONE, 3),
+        (Eye::Hardware, LADDER, 3),
+        (Eye::KernelEvents, LADDER, 3),
+        (Eye::Tracepoints, LADDER, 3),
+        // Closed tracefs alone: the events may be opened by capability, or by level.
+        (Eye::Tracepoints, LADDER, 2),
+        (Eye::Tracepoints, NONE, -1),
+    ];
+    let facts: [Blocked; 2] = [
+        (
+            |f| f.privilege.no_new_privs = Fact::known(true, "test"),
+            "without no_new_privs",
+        ),
+        (
+            |f| f.privilege.initial_user_namespace = Fact::known(false, "test"),
+            "user namespace",
+        ),
+    ];
+    for (eye, capabilities, level) in rows {
+        let mut f = host(1000, capabilities);
+        f.perf_event_paranoid = Fact::known(level, "test");
+        f.tracefs = Fact::known("/sys/kernel/tracing".into(), "test");
+        let helped = remedy(&f, eye);
+        assert!(
+            matches!(&helped, Remedy::Command(c) if c.starts_with("sudo ")),
+            "{eye:?}, {capabilities}, level {level}: {helped:?}"
+        );
+        for (block, says) in facts {
+            let mut blocked = f.clone();
+            block(&mut blocked);
+            nothing(&remedy(&blocked, eye), says);
+        }
+    }
+}
+
+/// A mount takes CAP_SYS_ADMIN, which neither sudo nor the user id gives where it is bounded.
+#[test]
+fn tracefs_is_opened_only_where_a_mount_may_be_made() {
+    let mut bounded = host(1000, LADDER);
+    bounded.privilege.bounding = Fact::known(LADDER.into(), "test");
+    nothing(&remedy(&bounded, Eye::Tracepoints), "--cap-add SYS_ADMIN");
+    nothing(
+        &remedy(&host(0, LADDER), Eye::Tracepoints),
+        "--cap-add SYS_ADMIN",
     );
 }
 

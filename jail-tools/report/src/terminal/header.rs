@@ -74,10 +74,13 @@ fn object(m: &Manifest) -> String {
 fn causes(m: &Manifest) -> String {
     match (&m.bpf_object, &m.usage) {
         (Some(_), _) => "counted on the ledger page, by the probes".into(),
-        (None, Some(usage)) => format!(
-            "inferred, not counted: from {}, read around each operation",
-            usage.read.join(", ")
-        ),
+        (None, Some(usage)) => match usage.absent() {
+            Some(why) => format!("{MISSING} (no account of the threads: {why})"),
+            None => format!(
+                "inferred, not counted: from {}, read around each operation",
+                usage.read.join(", ")
+            ),
+        },
         (None, None) => format!("{MISSING} (nothing was read that could tell)"),
     }
 }

@@ -83,7 +83,7 @@ fn run<E: Experiment>(
         },
         usage: ledger
             .is_none()
-            .then(runner::usage::UsageSight::of_this_kernel),
+            .then(|| runner::usage::UsageSight::of_this_kernel().unwrap()),
         ledger,
         counters: false,
         series_ms: 0,
