@@ -227,7 +227,8 @@ fn needs_bpf_a_host_without_tracefs_keeps_its_probes_and_names_the_counters_it_l
             why.is_some_and(|w| w.contains("perf_event_open")),
             "{tracepoint:?}"
         );
-        said.prints("sudo sysctl -w kernel.perf_event_paranoid=2");
+        // To root it need not say sudo.
+        said.prints("$ sysctl -w kernel.perf_event_paranoid=2");
     } else {
         assert!(why.is_some_and(|w| w.contains("tracefs")), "{tracepoint:?}");
         assert!(counters.clone().any(|c| c.missing.is_none()), "others work");
