@@ -7,6 +7,7 @@
 mod books;
 pub mod bracket;
 pub mod catalogue;
+mod constants;
 pub mod kernel_btf;
 pub mod kinds;
 pub mod layout;

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program as AyaProgram, ProgramError, RawTracePoint};
-use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::{Btf, Ebpf};
 use aya_log::EbpfLogger;
 use probes_ebpf::{ABI, LOSSES, loss};
 use record::ledger::{DEVICE, INFLIGHT, PARTS, STEAL};
@@ -13,6 +13,7 @@ use record::manifest::{Armed, BpfObject};
 
 use crate::bracket::Drain;
 use crate::catalogue::{Group, PROGRAMS, missing_for};
+use crate::constants::load_object;
 use crate::kernel_btf::{BtfError, KernelBtf};
 use crate::layout::{self, Field};
 use crate::ledger::{Handles, Kept, inheritable};
@@ -298,7 +299,7 @@ fn sees_requests_start(armed: &[Armed]) -> bool {
     })
 }
 
-fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {
+pub(crate) fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {
     [
         (offsets.steal_delta.is_none(), "per-CPU steal_time"),
         (offsets.steal_field.is_none(), "kvm_steal_time.steal"),
@@ -307,59 +308,6 @@ fn steal_offsets_missing(offsets: &Offsets) -> Option<String> {
     ]
     .into_iter()
     .find_map(|(missing, what)| missing.then(|| format!("the kernel's BTF has no {what}")))
-}
-
-fn load_object(
-    bytes: &[u8],
-    o: &Offsets,
-    steal: bool,
-    options: Options,
-) -> Result<Ebpf, aya::EbpfError> {
-    let steal = steal && steal_offsets_missing(o).is_none();
-    let zero = |v: Option<u32>| v.unwrap_or(0);
-    let regs = o.regs.unwrap_or([0; 4]);
-    let globals: [(&str, u32); 15] = [
-        ("FOLIO_INDEX", zero(o.folio_index)),
-        ("FOLIO_FLAGS", zero(o.folio_flags)),
-        ("FOLIO_NR_PAGES", zero(o.folio_nr_pages)),
-        ("PG_HEAD", zero(o.pg_head)),
-        ("PAGE_SHIFT", page_shift()),
-        ("REQUEST_DATA_LEN", zero(o.request_data_len)),
-        ("HAVE_IO_START", u32::from(o.have_io_start)),
-        ("SWITCH_ARGS", zero(o.switch_args)),
-        ("TASK_STATE", zero(o.task_state)),
-        ("TASK_CFS_RQ", zero(o.task_cfs_rq)),
-        ("CFS_RQ_RQ", zero(o.cfs_rq_rq)),
-        ("STEAL_FIELD", zero(o.steal_field)),
-        ("REGS_ARG0", regs[0]),
-        ("REGS_ARG1", regs[1]),
-        ("REGS_ARG2", regs[2]),
-    ];
-    let steal_delta = if steal { o.steal_delta.unwrap_or(0) } else { 0 };
-    let bracket = options.bracket.unwrap_or(u32::MAX);
-    // aya-log's own switch; 0 lets the verifier drop the logging code altogether.
-    let level: u8 = if options.log { 0xff } else { 0 };
-    let mut loader = EbpfLoader::new();
-    for (name, value) in &globals {
-        loader.override_global(name, value, true);
-    }
-    loader
-        .override_global("REGS_ARG3", &regs[3], true)
-        .override_global("STEAL_DELTA", &steal_delta, true)
-        .override_global("BRACKET_SYSCALL", &bracket, true)
-        .override_global(aya_log::LEVEL, &level, false)
-        // Task storage has no wrapper in aya; nobody needs it from user space.
-        .allow_unsupported_maps()
-        .verifier_log_level(VerifierLogLevel::DEBUG);
-    loader.load(bytes)
-}
-
-fn page_shift() -> u32 {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
-        .ok()
-        .flatten()
-        .and_then(|bytes| u32::try_from(bytes).ok())
-        .map_or(12, u32::trailing_zeros)
 }
 
 pub(crate) fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, String>
