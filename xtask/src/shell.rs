@@ -110,10 +110,12 @@ impl Cmd {
     /// Prints the command and starts it, with nothing on its standard input: the caller reads
     /// its standard output, and ends it.
     pub(crate) fn spawn_reading(&self) -> Result<(Child, ChildStdout)> {
+        self.spawn_piped(self.command().stdin(Stdio::null()))
+    }
+
+    fn spawn_piped(&self, command: &mut Command) -> Result<(Child, ChildStdout)> {
         eprintln!("+ {}", self.line());
-        let mut child = self
-            .command()
-            .stdin(Stdio::null())
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| self.not_started())?;
@@ -127,16 +129,7 @@ impl Cmd {
     /// Prints the command, runs it, and hands over each line of its standard output as it
     /// comes. Standard error stays on our own. The caller judges the exit status.
     pub(crate) fn stream(&self, mut line: impl FnMut(&str)) -> Result<ExitStatus> {
-        eprintln!("+ {}", self.line());
-        let mut child = self
-            .command()
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| self.not_started())?;
-        let stdout = child
-            .stdout
-            .take()
-            .with_context(|| format!("`{}`: no pipe to its output", self.line()))?;
+        let (mut child, stdout) = self.spawn_piped(&mut self.command())?;
         let mut reader = BufReader::new(stdout);
         let mut bytes = Vec::new();
         while reader
