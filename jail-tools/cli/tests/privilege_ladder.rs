@@ -227,13 +227,10 @@ fn needs_root_needs_bpf_needs_time_the_rung_with_cap_bpf_and_cap_perfmon_has_the
     if let Some(why) = no_program(&["setpriv", "setcap"]) {
         return test.skip(&why);
     }
-    let ladder = match Ladder::begin() {
+    let ladder = match Ladder::begin_raised() {
         Ok(ladder) => ladder,
         Err(why) => return test.skip(&why),
     };
-    if let Err(why) = ladder.raise() {
-        return test.skip(&why);
-    }
 
     let view = ladder.climb(ladder.nobody());
     let manifest = &view.manifest;
@@ -301,13 +298,10 @@ fn needs_root_needs_bpf_a_raised_tool_that_is_killed_takes_its_trial_with_it() {
     if let Some(why) = no_program(&["setpriv", "setcap"]) {
         return test.skip(&why);
     }
-    let ladder = match Ladder::begin() {
+    let ladder = match Ladder::begin_raised() {
         Ok(ladder) => ladder,
         Err(why) => return test.skip(&why),
     };
-    if let Err(why) = ladder.raise() {
-        return test.skip(&why);
-    }
     let mut run = ladder.nobody();
     run.args(ONE_CELL).args([
         "--rounds",

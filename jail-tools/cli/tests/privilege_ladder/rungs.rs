@@ -65,6 +65,13 @@ impl Ladder {
         })
     }
 
+    /// The same with the binary raised to the second rung.
+    pub(crate) fn begin_raised() -> Result<Self, String> {
+        let ladder = Self::begin()?;
+        ladder.raise()?;
+        Ok(ladder)
+    }
+
     pub(crate) fn nobody(&self) -> Command {
         let mut command = self.story.through("setpriv", &NOBODY);
         // The object that xtask chose may be where nobody can read it, which is another story.
@@ -74,7 +81,7 @@ impl Ladder {
 
     /// Gives the binary what the rung below is told to give it, by the command as it stands: root
     /// carries it out, so without sudo.
-    pub(crate) fn raise(&self) -> Result<(), String> {
+    fn raise(&self) -> Result<(), String> {
         let mut below = self.nobody();
         below.args(ONE_CELL).args([
             "--rounds",
@@ -94,11 +101,17 @@ impl Ladder {
         let command = command.unwrap_or_else(|| panic!("{:?}", told.unseen));
         let raised = Command::new("sh").args(["-c", command]).output().unwrap();
         if raised.status.success() {
-            Ok(())
-        } else {
-            let why = String::from_utf8_lossy(&raised.stderr).into_owned();
-            Err(format!("{command}: {}", why.trim()))
+            return Ok(());
         }
+        let why = String::from_utf8_lossy(&raised.stderr).into_owned();
+        // EOPNOTSUPP: this filesystem keeps no capabilities. EPERM: this root may not give any.
+        // Anything else is a command that is told to people and does not work.
+        let of_this_machine = ["not supported", "not permitted"];
+        assert!(
+            of_this_machine.iter().any(|w| why.contains(w)),
+            "{command}: {why}"
+        );
+        Err(format!("{command}: {}", why.trim()))
     }
 
     /// `run syslat --quick` to its end, by whom the command makes it.
