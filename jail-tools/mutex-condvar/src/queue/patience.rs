@@ -1,0 +1,71 @@
+//! Whether to poll or to yield before sleeping: learned from what it was good for.
+
+use crate::raw;
+use crate::sync::{self, AtomicU32, Ordering};
+
+/// The experience of one side of a queue. Threads learn without a lock: what gets lost by
+/// that is an experience, no more.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    polling: Habit,
+    yielding: Habit,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self {
+            polling: Habit::new(),
+            yielding: Habit::new(),
+        }
+    }
+
+    /// Polls and yields for as long as that has paid lately; true if `ready` was.
+    pub(crate) fn look(&self, ready: impl Fn() -> bool) -> bool {
+        self.polling.try_it(|| raw::spin(raw::ITEM_PAUSES, &ready))
+            || self.yielding.try_it(|| yields(&ready))
+    }
+}
+
+fn yields(ready: impl Fn() -> bool) -> bool {
+    (0..sync::YIELDS).any(|_| {
+        sync::yield_now();
+        ready()
+    })
+}
+
+/// Something that is done while it pays, given up when it does not, and tried again now and
+/// then.
+#[derive(Debug)]
+struct Habit {
+    /// At least [`WORTH_IT`]: it is done. Below, it was refused so many times since.
+    credit: AtomicU32,
+}
+
+const WORTH_IT: u32 = 32;
+const CREDIT_MAX: u32 = WORTH_IT + 8;
+
+impl Habit {
+    fn new() -> Self {
+        Self {
+            credit: AtomicU32::new(CREDIT_MAX - 4),
+        }
+    }
+
+    fn try_it(&self, attempt: impl FnOnce() -> bool) -> bool {
+        let credit = self.credit.load(Ordering::Relaxed);
+        if credit < WORTH_IT {
+            // After as many refusals it is tried once: it costs a few percent of the sleeps
+            // in between if it still does not pay.
+            self.credit.store(credit + 1, Ordering::Relaxed);
+            return false;
+        }
+        let paid = attempt();
+        let credit = match (paid, credit) {
+            (true, _) => (credit + 1).min(CREDIT_MAX),
+            (false, WORTH_IT) => 0,
+            (false, _) => credit - 1,
+        };
+        self.credit.store(credit, Ordering::Relaxed);
+        paid
+    }
+}
