@@ -5,8 +5,8 @@ mod core;
 pub(crate) mod error;
 mod handles;
 mod iter;
-mod node;
-mod patience;
+pub(crate) mod node;
+pub(crate) mod patience;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -36,7 +36,7 @@ fn yields(ready: impl Fn() -> bool) -> bool {
 /// Something that is done while it pays, given up when it does not, and tried again now and
 /// then.
 #[derive(Debug)]
-struct Habit {
+pub(crate) struct Habit {
     /// At least [`WORTH_IT`]: it is done. Below, it was refused so many times since.
     credit: AtomicU32,
 }
@@ -45,13 +45,13 @@ const WORTH_IT: u32 = 32;
 const CREDIT_MAX: u32 = WORTH_IT + 8;
 
 impl Habit {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             credit: AtomicU32::new(CREDIT_MAX - 4),
         }
     }
 
-    fn try_it(&self, attempt: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn try_it(&self, attempt: impl FnOnce() -> bool) -> bool {
         let credit = self.credit.load(Ordering::Relaxed);
         if credit < WORTH_IT {
             // After as many refusals it is tried once: it costs a few percent of the sleeps
