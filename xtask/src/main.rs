@@ -57,7 +57,8 @@ enum Verb {
     Kernels(verbs::kernels::Options),
     /// Everything that must pass before a merge
     Ci,
-    /// Measure the observer's own cost: `jail-tools overhead ARGS…`
+    /// Measure the observer's own cost (`jail-tools overhead ARGS…`), or the queue beside its peers
+    /// (`queue ARGS…`)
     Bench(verbs::bench::Options),
 }
 

@@ -70,11 +70,16 @@ impl Workspace {
 
     /// Builds the binary `jail-tools` and returns its path.
     pub(crate) fn build_release(&self) -> Result<PathBuf> {
+        self.build_binary("jail-tools", "jail-tools")
+    }
+
+    /// Builds a package with optimisation and returns the path of its binary.
+    pub(crate) fn build_binary(&self, package: &str, binary: &str) -> Result<PathBuf> {
         cargo()
-            .args(["build", "--release", "--package", "jail-tools"])
+            .args(["build", "--release", "--package", package])
             .dir(&self.root)
             .run()?;
-        Ok(self.target.join("release/jail-tools"))
+        Ok(self.target.join("release").join(binary))
     }
 }
 

@@ -1,19 +1,49 @@
-//! `cargo xtask bench`: the observer's own cost, as `jail-tools overhead` measures it.
+//! `cargo xtask bench`: what is measured of the project itself. The observer's own cost, as
+//! `jail-tools overhead` measures it, and the bounded queue beside its peers.
 
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::shell::Cmd;
 use crate::verbs::run::become_jail_tools;
 use crate::workspace::Workspace;
 
-/// The verbs of `jail-tools` that are benchmarks. The first is the default.
-const BENCHMARKS: [&str; 1] = ["overhead"];
+/// A benchmark: its name, and what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Benchmark {
+    /// A verb of `jail-tools`, which is its name.
+    Verb(&'static str),
+    /// A package with a binary of its own.
+    Binary {
+        name: &'static str,
+        package: &'static str,
+        binary: &'static str,
+    },
+}
+
+/// All of them. The first is the default.
+const BENCHMARKS: [Benchmark; 2] = [
+    Benchmark::Verb("overhead"),
+    Benchmark::Binary {
+        name: "queue",
+        package: "mutex-condvar-bench",
+        binary: "queue-bench",
+    },
+];
+
+impl Benchmark {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Verb(name) | Self::Binary { name, .. } => name,
+        }
+    }
+}
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The benchmark (`overhead`), then its options
+    /// The benchmark (`overhead` or `queue`), then its options
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -23,21 +53,29 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let (verb, args) = benchmark(&options.args)?;
-    become_jail_tools(workspace, verb, args)
+    let (benchmark, args) = benchmark(&options.args)?;
+    match benchmark {
+        Benchmark::Verb(verb) => become_jail_tools(workspace, verb, args),
+        Benchmark::Binary {
+            package, binary, ..
+        } => {
+            let binary = workspace.build_binary(package, binary)?;
+            Err(Cmd::new(binary).args(args).exec())
+        }
+    }
 }
 
 /// The benchmark and its options: an option in the first place means the default one.
-fn benchmark(args: &[OsString]) -> Result<(&'static str, &[OsString])> {
+fn benchmark(args: &[OsString]) -> Result<(Benchmark, &[OsString])> {
     match args.split_first() {
         Some((name, rest)) if !name.as_encoded_bytes().starts_with(b"-") => {
-            let known = BENCHMARKS.iter().find(|known| name == **known);
+            let known = BENCHMARKS.into_iter().find(|known| name == known.name());
             match known {
                 Some(known) => Ok((known, rest)),
                 None => bail!(
                     "no benchmark is called {}; there is: {}",
                     name.display(),
-                    BENCHMARKS.join(", ")
+                    BENCHMARKS.map(Benchmark::name).join(", ")
                 ),
             }
         }
@@ -49,28 +87,47 @@ fn benchmark(args: &[OsString]) -> Result<(&'static str, &[OsString])> {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
     #[test]
     fn options_may_stand_with_or_without_the_name() {
-        let words = |line: &str| {
-            line.split_whitespace()
-                .map(OsString::from)
-                .collect::<Vec<_>>()
-        };
         for line in ["overhead --json --rounds 3", "--json --rounds 3"] {
             let args = words(line);
-            let (verb, rest) = benchmark(&args).expect("a known benchmark");
+            let (known, rest) = benchmark(&args).expect("a known benchmark");
             assert_eq!(
-                (verb, rest),
-                ("overhead", words("--json --rounds 3").as_slice())
+                (known, rest),
+                (
+                    Benchmark::Verb("overhead"),
+                    words("--json --rounds 3").as_slice()
+                )
             );
         }
-        assert_eq!(benchmark(&[]).expect("the default").0, "overhead");
+        assert_eq!(benchmark(&[]).expect("the default").0.name(), "overhead");
+    }
+
+    #[test]
+    fn the_queue_has_a_binary_of_its_own_and_its_options_are_passed_on() {
+        let args = words("queue --threads 2x2 --json");
+        let (known, rest) = benchmark(&args).expect("a known benchmark");
+        assert!(matches!(
+            known,
+            Benchmark::Binary {
+                binary: "queue-bench",
+                ..
+            }
+        ));
+        assert_eq!(rest, words("--threads 2x2 --json").as_slice());
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_those_that_there_are() {
         let error = benchmark(&words("speed --json"))
             .expect_err("unknown")
             .to_string();
-        assert!(
-            error.contains("speed") && error.contains("overhead"),
-            "{error}"
-        );
+        for word in ["speed", "overhead", "queue"] {
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

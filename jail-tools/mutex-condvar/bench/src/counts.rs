@@ -1,4 +1,4 @@
-//! What the kernel counts of one thread: CPU time, switches, futex calls.
+//! What the kernel counts of one thread: CPU time, switches, system calls.
 
 use std::sync::Arc;
 
@@ -51,56 +51,111 @@ impl Usage {
     }
 }
 
-/// Where futex calls can be counted from: tracefs, which has the number of the tracepoint.
-#[derive(Debug, Clone)]
-pub(crate) struct FutexSight(Arc<Result<Tracefs, String>>);
+/// A number of calls, or the reason why it is not known. It is never 0 instead.
+pub(crate) type Known = Result<u64, String>;
 
-impl FutexSight {
+/// System calls, so far or of some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// Of futex(2).
+    pub(crate) futex: Known,
+    /// Of anything: a queue may do without futex(2) by calling something else (sched_yield(2) to
+    /// wait, membarrier(2) to make its lock cheaper).
+    pub(crate) all: Known,
+}
+
+impl Calls {
+    /// What was added since.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            futex: both(self.futex, earlier.futex, u64::saturating_sub),
+            // The look that ends the time is itself a call of read(2), which counts itself.
+            all: both(self.all, earlier.all, u64::saturating_sub).map(|n| n.saturating_sub(1)),
+        }
+    }
+
+    /// Of both threads together; unknown if one of them is.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            futex: both(self.futex, other.futex, u64::saturating_add),
+            all: both(self.all, other.all, u64::saturating_add),
+        }
+    }
+}
+
+fn both(one: Known, other: Known, join: fn(u64, u64) -> u64) -> Known {
+    Ok(join(one?, other?))
+}
+
+/// Where calls can be counted from: tracefs, which has the numbers of the tracepoints.
+#[derive(Debug, Clone)]
+pub(crate) struct CallSight(Arc<Result<Tracefs, String>>);
+
+impl CallSight {
     pub(crate) fn open() -> Self {
         Self(Arc::new(Tracefs::open()))
     }
 
-    /// A counter of the calling thread's futex(2) calls. It makes each of them dearer.
-    ///
-    /// It is an event of its own and not one of a group led by another PMU's: on Linux 6.18 such a
-    /// member, enabled while its thread runs, counts nothing before the thread's next switch.
-    pub(crate) fn count_this_thread(&self) -> FutexCalls {
-        let opened = self.0.as_ref().as_ref().map_err(Clone::clone);
-        FutexCalls(opened.and_then(futex_counter))
+    /// Counters of the calling thread's system calls. They make each of them dearer.
+    pub(crate) fn count_this_thread(&self) -> CallCounters {
+        let open = |group, name| {
+            let tracefs = self.0.as_ref().as_ref().map_err(Clone::clone);
+            tracefs.and_then(|tracefs| counter(tracefs, group, name))
+        };
+        CallCounters {
+            futex: open("syscalls", "sys_enter_futex"),
+            all: open("raw_syscalls", "sys_enter"),
+        }
     }
 }
 
-fn futex_counter(tracefs: &Tracefs) -> Result<Counter, String> {
-    let id = tracefs.id("syscalls", "sys_enter_futex")?;
-    let mut builder = Builder::new(Tracepoint::with_id(id));
+/// Each is an event of its own and not a member of a group led by another PMU's event: on Linux
+/// 6.18 such a member, enabled while its thread runs, counts nothing before the thread's next
+/// switch, though its times say that it does.
+fn counter(tracefs: &Tracefs, group: &str, name: &str) -> Result<Counter, String> {
+    let mut builder = Builder::new(Tracepoint::with_id(tracefs.id(group, name)?));
     // perf-event2 leaves the kernel out by default, and a tracepoint is in the kernel.
     builder.observe_self().include_kernel().include_hv();
-    let call = |call: &str, e: std::io::Error| format!("{call} of syscalls:sys_enter_futex: {e}");
-    let mut counter = builder.build().map_err(|e| call("perf_event_open", e))?;
+    let failed = |call: &str, e: std::io::Error| format!("{call} of {group}:{name}: {e}");
+    let mut counter = builder.build().map_err(|e| failed("perf_event_open", e))?;
     let enabled = counter.enable();
-    enabled.map_err(|e| call("ioctl(PERF_EVENT_IOC_ENABLE)", e))?;
+    enabled.map_err(|e| failed("ioctl(PERF_EVENT_IOC_ENABLE)", e))?;
     Ok(counter)
 }
 
-/// An open counter, or the reason why there is none.
+/// Open counters, or the reasons why there are none.
 #[derive(Debug)]
-pub(crate) struct FutexCalls(Result<Counter, String>);
+pub(crate) struct CallCounters {
+    futex: Result<Counter, String>,
+    all: Result<Counter, String>,
+}
 
-impl FutexCalls {
-    /// Calls so far.
-    ///
-    /// # Errors
-    /// In words: why there is no figure. It is never 0 instead.
-    pub(crate) fn read(&mut self) -> Result<u64, String> {
-        let counter = self.0.as_mut().map_err(|why| why.clone())?;
-        let data = counter
-            .read_full()
-            .map_err(|e| format!("read of the counter of syscalls:sys_enter_futex: {e}"))?;
-        if data.time_running() < data.time_enabled() {
-            return Err("the counter of futex calls did not count all the time".into());
-        }
-        Ok(data.count())
+impl CallCounters {
+    /// The last look before what is to be counted: that at all calls comes last, so that it does
+    /// not count the other.
+    pub(crate) fn before(&mut self) -> Calls {
+        let futex = read(&mut self.futex);
+        let all = read(&mut self.all);
+        Calls { futex, all }
     }
+
+    /// The first look after it, the other way round.
+    pub(crate) fn after(&mut self) -> Calls {
+        let all = read(&mut self.all);
+        let futex = read(&mut self.futex);
+        Calls { futex, all }
+    }
+}
+
+fn read(counter: &mut Result<Counter, String>) -> Known {
+    let counter = counter.as_mut().map_err(|why| why.clone())?;
+    let data = counter
+        .read_full()
+        .map_err(|e| format!("read of a counter of system calls: {e}"))?;
+    if data.time_running() < data.time_enabled() {
+        return Err("the counter of system calls did not count all the time".into());
+    }
+    Ok(data.count())
 }
 
 #[cfg(test)]
@@ -118,20 +173,31 @@ mod tests {
     }
 
     #[test]
-    fn every_futex_call_is_counted_from_the_start_or_there_is_a_reason() {
+    fn every_call_is_counted_from_the_start_or_there_is_a_reason() {
         const CALLS: u64 = 1_000;
         // A thread that has just been started, does not wait and is not switched away.
         let counted = std::thread::spawn(|| {
-            let mut calls = FutexSight::open().count_this_thread();
-            let before = calls.read();
+            let mut counters = CallSight::open().count_this_thread();
+            let before = counters.before();
             // std's Condvar wakes by a call of futex, whether anybody waits or not.
             let nobody_waits = std::sync::Condvar::new();
             (0..CALLS).for_each(|_| nobody_waits.notify_one());
-            before.and_then(|before| Ok(calls.read()? - before))
+            counters.after().since(before)
         });
-        match counted.join().expect("no panic") {
-            Ok(calls) => assert_eq!(calls, CALLS),
-            Err(why) => assert!(!why.is_empty()),
+        let calls = counted.join().expect("no panic");
+        for known in [calls.futex, calls.all] {
+            match known {
+                Ok(calls) => assert_eq!(calls, CALLS),
+                Err(why) => assert!(!why.is_empty()),
+            }
         }
+    }
+
+    #[test]
+    fn one_thread_that_is_not_known_makes_the_sum_unknown() {
+        let calls = |futex: Known| Calls { futex, all: Ok(9) };
+        let sum = calls(Ok(1)).and(calls(Err("EACCES".into())));
+        assert_eq!(sum.futex, Err("EACCES".into()));
+        assert_eq!(sum.all, Ok(18));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::clock::monotonic_ns;
-use crate::counts::{FutexCalls, FutexSight, Usage};
+use crate::counts::{CallCounters, CallSight, Calls, Usage};
 use crate::gate::Gate;
 use crate::peers::Refused;
 use crate::tally::Tally;
@@ -36,7 +36,7 @@ pub(crate) struct Worker {
 pub(crate) struct Crew {
     /// CPUs of the n-th producer and consumer, by [`crate::placement::Placement`].
     pub(crate) placement: crate::placement::Placement,
-    pub(crate) sight: FutexSight,
+    pub(crate) sight: CallSight,
     /// A trial that takes longer hangs.
     pub(crate) hang: Duration,
 }
@@ -47,8 +47,8 @@ pub(crate) struct Outcome {
     /// From the gate to the last consumer's end.
     pub(crate) elapsed_ns: u64,
     pub(crate) usage: Usage,
-    /// Futex calls of all workers, or why unknown; `None` where they were not asked for.
-    pub(crate) futex_calls: Option<Result<u64, String>>,
+    /// System calls of all workers; `None` where they were not asked for.
+    pub(crate) calls: Option<Calls>,
     /// What the consumers received.
     pub(crate) received: Tally,
 }
@@ -58,7 +58,7 @@ struct Part {
     role: Role,
     end_ns: u64,
     usage: Usage,
-    futex_calls: Option<Result<u64, String>>,
+    calls: Option<Calls>,
     tally: Tally,
     /// Kept until all have ended.
     _body: Body,
@@ -68,7 +68,7 @@ struct Part {
 struct Shared {
     gate: Gate,
     left: AtomicU32,
-    count: Option<FutexSight>,
+    count: Option<CallSight>,
 }
 
 impl Crew {
@@ -141,10 +141,10 @@ fn work(worker: Worker, cpus: &[u32], shared: &Shared, done: &Sender<Result<()>>
 fn act(mut worker: Worker, cpus: &[u32], shared: &Shared) -> Result<Part> {
     let ready = place(cpus).map(|()| {
         let count = shared.count.as_ref();
-        count.map(FutexSight::count_this_thread)
+        count.map(CallSight::count_this_thread)
     });
-    let mut calls = match ready {
-        Ok(calls) => calls,
+    let mut counters = match ready {
+        Ok(counters) => counters,
         Err(error) => {
             shared.gate.fail();
             return Err(error);
@@ -155,20 +155,20 @@ fn act(mut worker: Worker, cpus: &[u32], shared: &Shared) -> Result<Part> {
         "another worker gave up before the start"
     );
     let usage_before = Usage::of_this_thread()?;
-    let calls_before = calls.as_mut().map(FutexCalls::read);
+    let calls_before = counters.as_mut().map(CallCounters::before);
     let tally = (worker.body)();
     let end_ns = monotonic_ns();
-    let calls_after = calls.as_mut().map(FutexCalls::read);
+    let calls_after = counters.as_mut().map(CallCounters::after);
     let usage = Usage::of_this_thread()?.since(usage_before);
     let tally = tally.map_err(|why| anyhow!("a {:?}: {why}", worker.role))?;
-    let futex_calls = calls_before
-        .zip(calls_after)
-        .map(|(before, after)| Ok(after?.saturating_sub(before?)));
+    let calls = calls_after
+        .zip(calls_before)
+        .map(|(after, before)| after.since(before));
     Ok(Part {
         role: worker.role,
         end_ns,
         usage,
-        futex_calls,
+        calls,
         tally,
         _body: worker.body,
     })
@@ -196,9 +196,8 @@ fn sum(opened_ns: u64, parts: Vec<Part>) -> Result<Outcome> {
             outcome.elapsed_ns = outcome.elapsed_ns.max(elapsed_ns);
             outcome.received.merge(part.tally);
         }
-        outcome.futex_calls = match (outcome.futex_calls, part.futex_calls) {
-            (Some(Ok(a)), Some(Ok(b))) => Some(Ok(a + b)),
-            (Some(Err(why)), _) | (_, Some(Err(why))) => Some(Err(why)),
+        outcome.calls = match (outcome.calls, part.calls) {
+            (Some(a), Some(b)) => Some(a.and(b)),
             (one, other) => one.or(other),
         };
     }
@@ -218,7 +217,7 @@ mod tests {
         let cpus = crate::placement::allowed_cpus().expect("a mask");
         Crew {
             placement: Placement::everywhere(&cpus),
-            sight: FutexSight::open(),
+            sight: CallSight::open(),
             hang,
         }
     }

@@ -33,7 +33,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use crate::args::Args;
-use crate::counts::FutexSight;
+use crate::counts::CallSight;
 use crate::report::Report;
 use crate::session::Session;
 use crate::steal::Watch;
@@ -60,7 +60,7 @@ fn run(args: &Args) -> Result<()> {
         cpus: &cpus,
         trial: args.trial(),
         hang: args.hang(),
-        sight: FutexSight::open(),
+        sight: CallSight::open(),
     };
     let trials = session.run()?;
     let warnings = watch.warning().into_iter().collect();

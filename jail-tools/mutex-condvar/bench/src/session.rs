@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::calibrate::{Step, least, step};
 use crate::cells::Cpus;
-use crate::counts::FutexSight;
+use crate::counts::CallSight;
 use crate::crew::{Crew, Outcome};
 use crate::peers::Kind;
 use crate::placement::{Placement, one_way_ns, pair};
@@ -25,7 +25,7 @@ pub(crate) struct Session<'a> {
     pub(crate) cpus: &'a [u32],
     pub(crate) trial: Duration,
     pub(crate) hang: Duration,
-    pub(crate) sight: FutexSight,
+    pub(crate) sight: CallSight,
 }
 
 impl Session<'_> {

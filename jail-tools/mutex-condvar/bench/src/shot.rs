@@ -27,6 +27,8 @@ pub(crate) struct Shot {
     pub(crate) futex_calls: Option<u64>,
     /// Why they are not known, in a trial that was to count them.
     pub(crate) futex_missing: Option<String>,
+    /// System calls of any kind.
+    pub(crate) all_calls: Option<u64>,
     pub(crate) handoff_p50_ns: Option<f64>,
     pub(crate) handoff_p99_ns: Option<f64>,
 }
@@ -45,7 +47,8 @@ impl Shot {
             .map(|ns| *ns as f64)
             .collect();
         let latencies = Sorted::of(&latencies);
-        let futex = outcome.futex_calls.as_ref();
+        let futex = outcome.calls.as_ref().map(|calls| &calls.futex);
+        let all = outcome.calls.as_ref().map(|calls| &calls.all);
         Self {
             round: planned.round,
             cell: planned.cell,
@@ -60,6 +63,7 @@ impl Shot {
             involuntary: outcome.usage.involuntary,
             futex_calls: futex.and_then(|calls| calls.as_ref().ok()).copied(),
             futex_missing: futex.and_then(|calls| calls.as_ref().err()).cloned(),
+            all_calls: all.and_then(|calls| calls.as_ref().ok()).copied(),
             handoff_p50_ns: latencies.quantile(0.5),
             handoff_p99_ns: latencies.quantile(0.99),
         }

@@ -28,6 +28,7 @@ pub(crate) enum Metric {
     VoluntaryPerMessage,
     InvoluntaryPerMessage,
     FutexPerMessage,
+    AllCallsPerMessage,
     HandoffP50Ns,
     HandoffP99Ns,
 }
@@ -36,7 +37,7 @@ impl Metric {
     /// The kind of trial that it is taken from.
     fn mode(self) -> Mode {
         match self {
-            Self::FutexPerMessage => Mode::Counted,
+            Self::FutexPerMessage | Self::AllCallsPerMessage => Mode::Counted,
             Self::HandoffP50Ns | Self::HandoffP99Ns => Mode::Handoff,
             _ => Mode::Throughput,
         }
@@ -52,6 +53,7 @@ impl Metric {
             Self::VoluntaryPerMessage => Some(per_message(trial.voluntary)),
             Self::InvoluntaryPerMessage => Some(per_message(trial.involuntary)),
             Self::FutexPerMessage => trial.futex_calls.map(per_message),
+            Self::AllCallsPerMessage => trial.all_calls.map(per_message),
             Self::HandoffP50Ns => trial.handoff_p50_ns,
             Self::HandoffP99Ns => trial.handoff_p99_ns,
         }
@@ -77,6 +79,8 @@ pub(crate) struct Row {
     pub(crate) futex_per_message: Figure,
     /// Why there is no such figure.
     pub(crate) futex_missing: Option<String>,
+    /// System calls of any kind, those included.
+    pub(crate) all_calls_per_message: Figure,
     pub(crate) handoff_p50_ns: Figure,
     pub(crate) handoff_p99_ns: Figure,
 }
@@ -139,6 +143,7 @@ fn row(here: &[&Shot], stratum: Stratum, kind: Kind) -> Row {
             .iter()
             .filter(mine)
             .find_map(|r| r.futex_missing.clone()),
+        all_calls_per_message: figure(Metric::AllCallsPerMessage),
         handoff_p50_ns: figure(Metric::HandoffP50Ns),
         handoff_p99_ns: figure(Metric::HandoffP99Ns),
     }
@@ -257,6 +262,7 @@ pub(crate) mod tests {
             involuntary: 0,
             futex_calls: None,
             futex_missing: None,
+            all_calls: None,
             handoff_p50_ns: None,
             handoff_p99_ns: None,
         }

@@ -8,13 +8,14 @@ use crate::report::Report;
 use crate::summary::{Against, Block, Compared, Figure, ROUNDS_MIN, Row};
 use crate::verdict::{Count, Judgement, Outcome, throughput_ratio};
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "queue",
     "M messages/s",
     "CPU s/M messages",
-    "voluntary/message",
-    "involuntary/message",
-    "futex calls/message",
+    "vol. switches/message",
+    "invol./message",
+    "futex/message",
+    "all calls/message",
     "hand-off p50 us",
     "hand-off p99 us",
     "throughput ours/it",
@@ -55,7 +56,7 @@ fn heading(block: &Block) -> String {
     format!("{}{threads}: {stratum}{moved}\n", block.cell)
 }
 
-fn line(report: &Report, block: &Block, row: &Row) -> [String; 9] {
+fn line(report: &Report, block: &Block, row: &Row) -> [String; 10] {
     let ratio = throughput_ratio(block, &report.trials, row.queue, report.settings.seed)
         .filter(|_| row.class != crate::peers::Class::Ours);
     [
@@ -68,6 +69,7 @@ fn line(report: &Report, block: &Block, row: &Row) -> [String; 9] {
             Some(_) => "unavailable".into(),
             None => figure(&row.futex_per_message, 1.0),
         },
+        figure(&row.all_calls_per_message, 1.0),
         figure(&row.handoff_p50_ns, 1e-3),
         figure(&row.handoff_p99_ns, 1e-3),
         ratio.map_or_else(|| "-".into(), |c| estimate(&c.estimate, c.rounds, 1.0)),
@@ -101,7 +103,7 @@ fn digits(value: f64) -> String {
 }
 
 /// Columns, the first to the left.
-fn aligned(rows: &[[String; 9]]) -> String {
+fn aligned(rows: &[[String; 10]]) -> String {
     let width = |column: usize| rows.iter().map(|r| r[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
     let mut out = String::new();
