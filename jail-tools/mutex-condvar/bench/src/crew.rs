@@ -132,24 +132,17 @@ fn work(worker: Worker, cpus: &[u32], shared: &Shared, done: &Sender<Result<()>>
             Some(part)
         }
         Err(error) => {
+            // First the reason, then the others are let go: what they say is not the reason.
             drop(done.send(Err(error)));
+            shared.gate.fail();
             None
         }
     }
 }
 
 fn act(mut worker: Worker, cpus: &[u32], shared: &Shared) -> Result<Part> {
-    let ready = place(cpus).map(|()| {
-        let count = shared.count.as_ref();
-        count.map(CallSight::count_this_thread)
-    });
-    let mut counters = match ready {
-        Ok(counters) => counters,
-        Err(error) => {
-            shared.gate.fail();
-            return Err(error);
-        }
-    };
+    place(cpus)?;
+    let mut counters = shared.count.as_ref().map(CallSight::count_this_thread);
     ensure!(
         shared.gate.pass(),
         "another worker gave up before the start"
@@ -257,5 +250,19 @@ mod tests {
             .expect_err("refused");
         assert!(error.to_string().contains("closed"), "{error}");
         drop(release);
+    }
+
+    #[test]
+    fn a_worker_that_cannot_be_placed_is_the_reason_whoever_speaks_first() {
+        let nowhere = Crew {
+            placement: Placement::everywhere(&[]),
+            ..crew(Duration::from_mins(1))
+        };
+        let workers = (0..4).map(|_| worker(|| Ok(Tally::default()))).collect();
+        let error = nowhere.run(workers, false).expect_err("no CPU");
+        assert!(
+            format!("{error:#}").contains("sched_setaffinity"),
+            "{error:#}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use record::verdict::Estimate;
 
 use crate::report::Report;
 use crate::summary::{Against, Block, Compared, Figure, ROUNDS_MIN, Row};
-use crate::verdict::{Count, Judgement, Outcome, throughput_ratio};
+use crate::verdict::{Count, Judgement, Outcome, Target, throughput_ratio};
 
 const HEAD: [&str; 10] = [
     "queue",
@@ -136,17 +136,33 @@ fn verdict(report: &Report) -> String {
     for (outcome, title) in [
         (Outcome::Missed, "Shortfalls"),
         (Outcome::Unclear, "Not decided"),
-        (Outcome::NoFigure, "No figure"),
     ] {
-        let these: Vec<&Judgement> = report
-            .judgements
-            .iter()
-            .filter(|j| j.outcome == outcome)
-            .collect();
+        let all = report.judgements.iter();
+        let these: Vec<&Judgement> = all.filter(|j| j.outcome == outcome).collect();
         let _ = writeln!(out, "{title}: {}", these.len());
         for judgement in these {
             out.push_str(&judged(judgement));
         }
+    }
+    out.push_str(&without_figure(&report.judgements));
+    out
+}
+
+/// Comparisons that could not be made, those of a cell for the same reason on one line.
+fn without_figure(judgements: &[Judgement]) -> String {
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for j in judgements.iter().filter(|j| j.outcome == Outcome::NoFigure) {
+        let why = j.missing.as_deref().unwrap_or_default();
+        let line = format!("{}, {}: {why}", j.cell, j.stratum.name());
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, times)) => *times += 1,
+            None => lines.push((line, 1)),
+        }
+    }
+    let all: usize = lines.iter().map(|(_, times)| times).sum();
+    let mut out = format!("Without a figure: {all}\n");
+    for (line, times) in lines {
+        let _ = writeln!(out, "  {times} of {line}");
     }
     out
 }
@@ -168,31 +184,27 @@ fn counted(count: &Count) -> String {
 }
 
 fn judged(j: &Judgement) -> String {
-    let what = match (&j.compared, &j.missing) {
-        (Some(c), _) => comparison(c),
-        (None, why) => why.clone().unwrap_or_default(),
-    };
-    let (cell, stratum) = (j.cell, j.stratum.name());
+    let what = j.compared.as_ref().map(|c| comparison(c, j.target));
+    let (cell, stratum, peer) = (j.cell, j.stratum.name(), j.peer);
     format!(
-        "  {cell}, {stratum}: {}: {}: {what}\n",
-        j.target.says(),
-        j.peer
+        "  {cell}, {stratum}, {peer}: {}\n",
+        what.unwrap_or_default()
     )
 }
 
-fn comparison(c: &Compared) -> String {
-    let (name, estimate) = (
-        match c.against {
-            Against::Ratio => "ratio",
-            Against::Difference => "difference",
-        },
-        estimate(&c.estimate, c.rounds, 1.0),
-    );
-    format!(
-        "{} against {}, {name} {estimate}",
-        digits(c.ours),
-        digits(c.theirs)
-    )
+fn comparison(c: &Compared, target: Target) -> String {
+    let (unit, name) = match target {
+        Target::ThroughputOfParking | Target::ThroughputOfSpinning => (1e-6, "M messages/s"),
+        Target::CpuOfSpinning => (1.0, "CPU s/M messages"),
+        Target::FutexOfParking => (1.0, "futex calls/message"),
+    };
+    let against = match c.against {
+        Against::Ratio => "ratio",
+        Against::Difference => "difference",
+    };
+    let estimate = estimate(&c.estimate, c.rounds, 1.0);
+    let (ours, theirs) = (digits(c.ours * unit), digits(c.theirs * unit));
+    format!("{ours} against {theirs} {name}, {against} {estimate}")
 }
 
 #[cfg(test)]

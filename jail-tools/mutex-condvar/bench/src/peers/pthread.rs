@@ -1,4 +1,4 @@
-//! A door to the kernel's oldest users: the ring in C (`c/ring.c`), called as it is.
+//! A door to C: the ring of `c/ring.c`, called as it is.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
