@@ -7,43 +7,15 @@
 //! to sleep makes it a real one in all running threads (membarrier(2)). That costs a sleeper
 //! 0.3 µs to some µs, beside the 2 µs and more of the sleep; owners pay nothing.
 
-use crate::event_count::EventCount;
-use crate::faults::{Fault, Faults};
-use crate::raw::{LOCK_PAUSES, spin};
-use crate::sync::{self, AtomicU32, Instant, Ordering};
+use crate::faults::Fault;
+use crate::raw::{FREE, LOCK_PAUSES, Raw, spin};
+use crate::sync::{self, Instant, Ordering};
 
-const FREE: u32 = 0;
-const LOCKED: u32 = 1;
-
-/// State and sleepers apart.
-#[derive(Debug)]
-pub(crate) struct Asymmetric {
-    state: AtomicU32,
-    sleepers: EventCount,
-    faults: Faults,
-}
-
-impl Asymmetric {
-    /// The caller has asked [`sync::asymmetric_fences`].
-    pub(crate) fn new(faults: Faults) -> Self {
-        Self {
-            state: AtomicU32::new(FREE),
-            sleepers: EventCount::new(),
-            faults,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn try_lock(&self) -> bool {
-        self.state
-            .compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    #[cold]
-    pub(crate) fn lock_contended(&self, deadline: Option<Instant>) -> bool {
+impl Raw {
+    pub(super) fn asymmetric_lock(&self, deadline: Option<Instant>) -> bool {
         loop {
-            if spin(LOCK_PAUSES, || self.state.load(Ordering::Relaxed) == FREE) && self.try_lock() {
+            let free = || self.state.load(Ordering::Relaxed) == FREE;
+            if spin(LOCK_PAUSES, free) && self.try_lock() {
                 return true;
             }
             // The owner was preempted in its critical section, more likely than not.
@@ -58,9 +30,8 @@ impl Asymmetric {
                 sync::heavy_fence();
             }
             if self.try_lock() {
-                // If a notification was meant for this thread, another sleeper may need it:
-                // it is passed on by this thread's own unlock, which sees the count.
-                self.leave(ticket);
+                // Whoever else sleeps is still counted, so that this thread's unlock sees it.
+                self.sleepers.cancel(ticket);
                 return true;
             }
             if !self.sleepers.wait(ticket, deadline) {
@@ -69,23 +40,17 @@ impl Asymmetric {
         }
     }
 
-    fn leave(&self, ticket: crate::event_count::Ticket) {
-        self.sleepers.cancel(ticket);
-    }
-
     #[inline]
-    pub(crate) fn unlock(&self) {
-        self.state.store(
-            FREE,
-            if self.faults.has(Fault::RelaxedUnlock) {
-                Ordering::Relaxed
-            } else {
-                Ordering::Release
-            },
-        );
+    pub(super) fn asymmetric_unlock(&self, order: Ordering) {
+        self.state.store(FREE, order);
         sync::light_fence();
         if self.sleepers.has_waiters() {
-            self.sleepers.notify(1);
+            self.asymmetric_wake();
         }
+    }
+
+    #[cold]
+    fn asymmetric_wake(&self) {
+        self.sleepers.notify(1);
     }
 }

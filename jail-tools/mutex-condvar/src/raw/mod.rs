@@ -1,63 +1,84 @@
-//! What locks and unlocks, without the data: two protocols behind one face.
+//! What locks and unlocks, without the data: one state, two protocols.
 
 mod asymmetric;
 mod three_state;
 
 use crate::cpus;
-use crate::faults::Faults;
-use crate::sync::{self, Instant, const_fn};
+use crate::event_count::EventCount;
+use crate::faults::{Fault, Faults};
+use crate::sync::{self, AtomicU32, Instant, Ordering, const_fn};
 
-use asymmetric::Asymmetric;
-use three_state::ThreeState;
+/// Nobody has it.
+const FREE: u32 = 0;
+/// Somebody has it.
+const LOCKED: u32 = 1;
 
 /// A lock without data.
 #[derive(Debug)]
-pub(crate) enum Raw {
-    /// One word; unlocking is an atomic swap.
-    ThreeState(ThreeState),
-    /// Three words; unlocking is a plain store, and who goes to sleep pays.
-    Asymmetric(Asymmetric),
+pub(crate) struct Raw {
+    /// [`FREE`], [`LOCKED`], or of the three-state protocol also `CONTENDED`.
+    state: AtomicU32,
+    /// Which protocol; never changes.
+    asymmetric: bool,
+    faults: Faults,
+    /// Of the asymmetric protocol. The other one's sleep on `state`.
+    sleepers: EventCount,
 }
 
 impl Raw {
     const_fn! {
         pub(crate) const fn three_state(faults: Faults) -> Self {
-            Self::ThreeState(ThreeState::new(faults))
+            Self {
+                state: AtomicU32::new(FREE),
+                asymmetric: false,
+                faults,
+                sleepers: EventCount::new(),
+            }
         }
     }
 
     /// The asymmetric protocol where the kernel has what it takes, else the other.
     pub(crate) fn asymmetric(faults: Faults) -> Self {
-        if sync::asymmetric_fences() {
-            Self::Asymmetric(Asymmetric::new(faults))
-        } else {
-            Self::three_state(faults)
+        Self {
+            asymmetric: sync::asymmetric_fences(),
+            ..Self::three_state(faults)
         }
     }
 
     #[inline]
     pub(crate) fn try_lock(&self) -> bool {
-        match self {
-            Self::ThreeState(lock) => lock.try_lock(),
-            Self::Asymmetric(lock) => lock.try_lock(),
-        }
+        self.state
+            .compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// False if the deadline came first.
     #[inline]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> bool {
-        match self {
-            Self::ThreeState(lock) => lock.try_lock() || lock.lock_contended(deadline),
-            Self::Asymmetric(lock) => lock.try_lock() || lock.lock_contended(deadline),
+        self.try_lock() || self.lock_contended(deadline)
+    }
+
+    #[cold]
+    fn lock_contended(&self, deadline: Option<Instant>) -> bool {
+        if self.asymmetric {
+            self.asymmetric_lock(deadline)
+        } else {
+            self.three_state_lock(deadline)
         }
     }
 
     /// By the owner alone.
     #[inline]
     pub(crate) fn unlock(&self) {
-        match self {
-            Self::ThreeState(lock) => lock.unlock(),
-            Self::Asymmetric(lock) => lock.unlock(),
+        let order = if self.faults.has(Fault::RelaxedUnlock) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        if self.asymmetric {
+            self.asymmetric_unlock(order);
+        } else {
+            self.three_state_unlock(order);
         }
     }
 }

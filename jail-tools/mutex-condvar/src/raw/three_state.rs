@@ -1,42 +1,14 @@
-//! The futex mutex of three states (Drepper, "Futexes Are Tricky", mutex 2).
+//! The futex mutex of three states (Drepper, "Futexes Are Tricky", the third mutex).
 
-use crate::faults::{Fault, Faults};
-use crate::raw::{LOCK_PAUSES, spin};
-use crate::sync::{self, AtomicU32, Instant, Ordering, const_fn};
+use crate::faults::Fault;
+use crate::raw::{FREE, LOCK_PAUSES, LOCKED, Raw, spin};
+use crate::sync::{self, Instant, Ordering};
 
-/// Nobody has it.
-const FREE: u32 = 0;
-/// Somebody has it, nobody sleeps.
-const LOCKED: u32 = 1;
 /// Somebody has it, and somebody may sleep: unlocking has to wake one.
 const CONTENDED: u32 = 2;
 
-/// One word.
-#[derive(Debug)]
-pub(crate) struct ThreeState {
-    state: AtomicU32,
-    faults: Faults,
-}
-
-impl ThreeState {
-    const_fn! {
-        pub(crate) const fn new(faults: Faults) -> Self {
-            Self {
-                state: AtomicU32::new(FREE),
-                faults,
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn try_lock(&self) -> bool {
-        self.state
-            .compare_exchange(FREE, LOCKED, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    #[cold]
-    pub(crate) fn lock_contended(&self, deadline: Option<Instant>) -> bool {
+impl Raw {
+    pub(super) fn three_state_lock(&self, deadline: Option<Instant>) -> bool {
         // Only while nobody sleeps: who comes later must not always be faster than those.
         let seen = || self.state.load(Ordering::Relaxed);
         if spin(LOCK_PAUSES, || seen() != LOCKED) && self.try_lock() {
@@ -60,19 +32,14 @@ impl ThreeState {
     }
 
     #[inline]
-    pub(crate) fn unlock(&self) {
-        let order = if self.faults.has(Fault::RelaxedUnlock) {
-            Ordering::Relaxed
-        } else {
-            Ordering::Release
-        };
+    pub(super) fn three_state_unlock(&self, order: Ordering) {
         if self.state.swap(FREE, order) == CONTENDED {
-            self.wake_one();
+            self.three_state_wake();
         }
     }
 
     #[cold]
-    fn wake_one(&self) {
+    fn three_state_wake(&self) {
         sync::wake(&self.state, 1);
     }
 }
