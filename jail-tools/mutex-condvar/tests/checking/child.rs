@@ -1,0 +1,46 @@
+//! A model that must fail, in a process of its own: a checker that found something unwinds
+//! through threads that are in the middle of theirs, which may end in an abort.
+
+use std::process::Command;
+
+/// Set in the child: what it is asked to do.
+const ROLE: &str = "MUTEX_CONDVAR_MODEL_MUST_FAIL";
+
+/// Runs `model` in a child, as the test of this name does that calls this; the first line of
+/// its first panic.
+///
+/// In the child itself it runs the model and does not come back from it, if that fails.
+pub(crate) fn failure_of(test: &str, model: impl FnOnce()) -> Option<String> {
+    if std::env::var_os(ROLE).is_some() {
+        model();
+        std::process::exit(0);
+    }
+    let output = Command::new(std::env::current_exe().expect("the path of this program"))
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ROLE, "1")
+        .env_remove("JAIL_TOOLS_LONG_TESTS")
+        .output()
+        .expect("run this program again");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let panic = first_panic(&text);
+    assert_eq!(panic.is_none(), output.status.success(), "{text}");
+    panic
+}
+
+/// The message stands in the line after the one that says where it was.
+fn first_panic(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    lines.find(|line| line.contains("panicked at"))?;
+    lines.next().map(str::to_owned)
+}
+
+/// Runs a model that must fail, with `expected` in the first line of the panic, which it gives.
+pub(crate) fn must_fail(test: &str, expected: &str, model: impl FnOnce()) -> String {
+    let failure = failure_of(test, model);
+    let failure = failure.unwrap_or_else(|| panic!("{test}: the model passed"));
+    assert!(
+        failure.contains(expected),
+        "{test}: failed by something else than `{expected}`: {failure}"
+    );
+    failure
+}
