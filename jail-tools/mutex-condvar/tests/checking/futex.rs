@@ -96,7 +96,11 @@ pub(crate) fn wait(word: &impl Word, expected: u32, deadline: Option<Instant>) {
 }
 
 fn refuse() {
-    if FUTEX.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= REFUSED_MAX {
+    if FUTEX
+        .refused
+        .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        >= REFUSED_MAX
+    {
         crate::checker::yield_now();
     }
 }

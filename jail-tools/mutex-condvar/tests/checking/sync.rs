@@ -1,5 +1,7 @@
 //! What `src/sync.rs` is for the library: the same names, made of what the checker sees.
 
+use std::cell::Cell;
+
 pub(crate) use crate::cell::{MutPtr, UnsafeCell};
 pub(crate) use crate::checker::{Arc, Ordering};
 pub(crate) use crate::clock::{Instant, passed};
@@ -17,8 +19,21 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+std::thread_local! {
+    // A checker runs all threads of a model in turn on the thread of its test.
+    static NO_MEMBARRIER: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(crate) fn asymmetric_fences() -> bool {
-    true
+    !NO_MEMBARRIER.get()
+}
+
+/// What is made in it finds a kernel without membarrier(2).
+pub(crate) fn without_membarrier<R>(make: impl FnOnce() -> R) -> R {
+    NO_MEMBARRIER.set(true);
+    let made = make();
+    NO_MEMBARRIER.set(false);
+    made
 }
 
 /// What the pair amounts to: P1202 gives `asymmetric_thread_fence_light` and `…_heavy`

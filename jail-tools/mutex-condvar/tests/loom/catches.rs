@@ -1,19 +1,22 @@
 //! Which model catches which mistake.
 
-use crate::bounded_queue::queue;
+use crate::bounded::queue;
 use crate::caught::catches;
 use crate::checker::explore;
 use crate::condvar_queue::Discipline;
-use crate::condvar_queue_tests::one_place;
 use crate::faults::{Fault, Faults};
 use crate::models::condvar::{self, Moment};
 use crate::models::mutex::{Aside, Protocol, exclusion};
 use crate::models::script::Step::{Close, Drain, Expire, Pop, PopSoon, Push};
 use crate::models::script::{Step, play};
+use crate::textbook::one_place;
+
+/// Preemptions that find them all.
+const ENOUGH: usize = 3;
 
 fn mutex(protocol: Protocol, threads: u32) -> impl Fn(Faults) {
     move |faults| {
-        explore("mutex", 2, move || {
+        explore("mutex", ENOUGH, move || {
             exclusion(protocol, threads, 1, Aside::Nothing, faults);
         });
     }
@@ -21,7 +24,7 @@ fn mutex(protocol: Protocol, threads: u32) -> impl Fn(Faults) {
 
 fn textbook(discipline: Discipline, scripts: &'static [&'static [Step]]) -> impl Fn(Faults) {
     move |faults| {
-        explore("condvar_queue", 2, move || {
+        explore("condvar_queue", ENOUGH, move || {
             play(one_place(discipline, faults), scripts);
         });
     }
@@ -29,14 +32,14 @@ fn textbook(discipline: Discipline, scripts: &'static [&'static [Step]]) -> impl
 
 fn bounded(capacity: usize, scripts: &'static [&'static [Step]]) -> impl Fn(Faults) {
     move |faults| {
-        explore("bounded_queue", 2, move || {
+        explore("bounded_queue", ENOUGH, move || {
             play(queue(capacity, faults), scripts);
         });
     }
 }
 
 fn waiter_and_notifier(faults: Faults) {
-    explore("condvar", 2, move || {
+    explore("condvar", ENOUGH, move || {
         condvar::notify_one(1, Moment::AfterUnlock, faults);
     });
 }

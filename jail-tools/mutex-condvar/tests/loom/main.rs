@@ -4,7 +4,7 @@
 //! loom sees. Not compiled: `sys.rs`, whose place the model of the futex takes.
 
 // What only some of the models use; and modules of a test program that look like a library's.
-#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(dead_code, private_interfaces, unreachable_pub, unused_imports)]
 
 #[path = "../../src/condvar.rs"]
 mod condvar;
@@ -29,6 +29,8 @@ mod caught;
 mod child;
 #[path = "../checking/clock.rs"]
 mod clock;
+#[path = "../checking/effort.rs"]
+mod effort;
 #[path = "../checking/futex.rs"]
 mod futex;
 #[path = "../models/mod.rs"]
@@ -41,8 +43,8 @@ mod checker;
 mod scheduling;
 mod words;
 
-mod bounded_queue;
+mod bounded;
 mod catches;
-mod condvar_queue_tests;
 mod locks;
+mod textbook;
 mod the_futex;

@@ -35,7 +35,9 @@ pub(crate) fn last_consumer_goes(capacity: usize) {
     let (producer, consumer) = queue.into_ends();
     let pushing = spawn(move || {
         // One more than there are places, and nobody pops.
-        (0..=capacity).filter_map(|n| producer.push(n).err()).count()
+        (0..=capacity)
+            .filter_map(|n| producer.push(n).err())
+            .count()
     });
     drop(consumer);
     let refused = pushing.join().expect("a thread of the model");

@@ -60,7 +60,10 @@ pub(crate) fn first_come_first_served() {
                 word.store(1, Ordering::SeqCst);
                 futex::wake(&*word, 1);
             } else {
-                assert!(first_is_awake.load(Ordering::SeqCst), "the second was first");
+                assert!(
+                    first_is_awake.load(Ordering::SeqCst),
+                    "the second was first"
+                );
             }
         });
         futex::until_sleeping(before + 1);
@@ -103,10 +106,19 @@ pub(crate) fn deadlines() {
     assert_eq!(never.join().expect("a thread of the model"), 1);
 }
 
-/// A wake-up at the address of a word that is gone wakes nobody else.
+/// A wake-up at the address of a word that is gone does no harm, and is for nobody else.
 pub(crate) fn a_word_that_is_gone() {
+    let word = Arc::new(AtomicU32::new(0));
     let gone = Box::new(AtomicU32::new(0));
     let address = std::ptr::from_ref(&*gone);
+    let sleeper = Arc::clone(&word);
+    let thread = spawn(move || {
+        futex::wait(&*sleeper, 0, None);
+        assert_eq!(sleeper.load(Ordering::Acquire), 1, "woken by a stranger");
+    });
     drop(gone);
     futex::wake_at(address, 1);
+    word.store(1, Ordering::Release);
+    futex::wake(&*word, 1);
+    thread.join().expect("a thread of the model");
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::condvar_queue::CondvarQueue;
-use crate::queue::error::{PopDeadlineError, PushDeadlineError};
 use crate::queue::BoundedQueue;
+use crate::queue::error::{PopDeadlineError, PushDeadlineError};
 use crate::sync::Instant;
 
 /// An item: who pushed it, and as its how manyeth.

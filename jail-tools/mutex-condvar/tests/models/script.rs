@@ -152,7 +152,10 @@ pub(crate) fn balance(accounts: &[Account]) {
     assert_eq!(pushed, arrived, "an item came twice or from nowhere");
     let made: u32 = accounts.iter().map(|account| account.made).sum();
     let known = pushed.len() + all(|account| &account.refused).len();
-    assert_eq!(known, made as usize, "an item was neither taken nor refused");
+    assert_eq!(
+        known, made as usize,
+        "an item was neither taken nor refused"
+    );
     for account in accounts {
         in_order(&account.popped);
         in_order(&account.left);

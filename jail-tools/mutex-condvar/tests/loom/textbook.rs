@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::checker::explore;
+use crate::checker::{THREE_THREADS, TWO_THREADS, explore};
 use crate::condvar_queue::{CondvarQueue, Discipline};
 use crate::faults::Faults;
 use crate::models::queue::Item;
@@ -26,31 +26,43 @@ fn each(name: &str, preemptions: usize, scripts: &'static [&'static [Step]]) {
 
 #[test]
 fn condvar_queue_one_to_one() {
-    each("1x1", 2, &[&[Push, Push], &[Pop, Pop]]);
+    each("1x1", TWO_THREADS, &[&[Push, Push], &[Pop, Pop]]);
 }
 
 #[test]
 fn condvar_queue_two_to_one() {
-    each("2x1", 1, &[&[Pop, Pop], &[Push], &[Push]]);
+    each("2x1", THREE_THREADS, &[&[Pop, Pop], &[Push], &[Push]]);
 }
 
 #[test]
 fn condvar_queue_one_to_two() {
-    each("1x2", 1, &[&[Push, Push], &[Pop], &[Pop]]);
+    each("1x2", THREE_THREADS, &[&[Push, Push], &[Pop], &[Pop]]);
 }
 
 #[test]
 fn condvar_queue_closes_under_waiters() {
-    each("close_under_consumers", 1, &[&[Close], &[Drain], &[Drain]]);
-    each("close_under_producer", 2, &[&[Close], &[Push, Push]]);
+    each(
+        "close_under_consumers",
+        THREE_THREADS,
+        &[&[Close], &[Drain], &[Drain]],
+    );
+    each(
+        "close_under_producer",
+        TWO_THREADS,
+        &[&[Close], &[Push, Push]],
+    );
 }
 
 #[test]
 fn condvar_queue_deadlines() {
-    each("deadline", 2, &[&[Push, Expire], &[PopSoon]]);
+    each("deadline", TWO_THREADS, &[&[Push, Expire], &[PopSoon]]);
 }
 
 #[test]
 fn condvar_queue_disturbed() {
-    each("disturbed", 1, &[&[Disturb], &[Push, Push], &[Pop, Pop]]);
+    each(
+        "disturbed",
+        THREE_THREADS,
+        &[&[Disturb], &[Push, Push], &[Pop, Pop]],
+    );
 }
