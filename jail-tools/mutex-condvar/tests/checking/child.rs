@@ -21,15 +21,15 @@ pub(crate) fn failure_of(test: &str, model: impl FnOnce()) -> Option<String> {
         .env_remove("JAIL_TOOLS_LONG_TESTS")
         .output()
         .expect("run this program again");
-    let text = String::from_utf8_lossy(&output.stderr);
-    let panic = first_panic(&text);
-    assert_eq!(panic.is_none(), output.status.success(), "{text}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let panic = first_panic(&stderr);
+    assert_eq!(panic.is_none(), output.status.success(), "{stderr}");
     panic
 }
 
 /// The message stands in the line after the one that says where it was.
-fn first_panic(text: &str) -> Option<String> {
-    let mut lines = text.lines();
+fn first_panic(stderr: &str) -> Option<String> {
+    let mut lines = stderr.lines();
     lines.find(|line| line.contains("panicked at"))?;
     lines.next().map(str::to_owned)
 }

@@ -31,9 +31,9 @@ pub(crate) fn asymmetric_fences() -> bool {
 /// What is made in it finds a kernel without membarrier(2).
 pub(crate) fn without_membarrier<R>(make: impl FnOnce() -> R) -> R {
     NO_MEMBARRIER.set(true);
-    let made = make();
+    let value = make();
     NO_MEMBARRIER.set(false);
-    made
+    value
 }
 
 /// What the pair amounts to: P1202 gives `asymmetric_thread_fence_light` and `…_heavy`

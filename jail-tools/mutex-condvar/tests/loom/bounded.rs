@@ -152,16 +152,16 @@ fn bounded_queue_disturbed() {
 #[test]
 fn bounded_queue_last_end_goes() {
     explore("ends::last_producer_1x1", TWO_THREADS, || {
-        ends::last_producer_goes(1, 1, 1)
+        ends::last_producer_goes(1, 1, 1);
     });
     explore("ends::last_producer_1x2", THREE_THREADS, || {
-        ends::last_producer_goes(1, 1, 2)
+        ends::last_producer_goes(1, 1, 2);
     });
     explore("ends::last_consumer_cap_0", TWO_THREADS, || {
-        ends::last_consumer_goes(0)
+        ends::last_consumer_goes(0);
     });
     explore("ends::last_consumer_cap_1", TWO_THREADS, || {
-        ends::last_consumer_goes(1)
+        ends::last_consumer_goes(1);
     });
 }
 

@@ -1,15 +1,10 @@
 //! The tracked cell.
-#![allow(unsafe_code)]
 
 pub(crate) use loom::cell::MutPtr;
 
 /// loom's, but what comes out of it at the end is an access too.
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T: ?Sized>(loom::cell::UnsafeCell<T>);
-
-// SAFETY: it is what `std::cell::UnsafeCell` is, of which the library says who may share it;
-// loom runs all threads of a model in turn on one.
-unsafe impl<T: ?Sized + Send> Send for UnsafeCell<T> {}
 
 impl<T> UnsafeCell<T> {
     pub(crate) fn new(value: T) -> Self {

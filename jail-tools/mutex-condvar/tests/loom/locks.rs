@@ -125,7 +125,7 @@ fn all_waiters_get_one_notification() {
 #[test]
 fn a_condvar_waiter_that_gives_up_swallows_nothing() {
     explore("condvar::wait_until", TWO_THREADS, || {
-        condvar::wait_until(false)
+        condvar::wait_until(false);
     });
     explore("condvar::wait_until_beside_another", THREE_THREADS, || {
         condvar::wait_until(true);

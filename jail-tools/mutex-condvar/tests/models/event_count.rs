@@ -42,9 +42,9 @@ pub(crate) fn giving_up() {
     let notifier = Arc::clone(&events);
     let notify = spawn(move || notifier.notify(1));
     clock::expire();
-    let notified = hurried.join().expect("a thread of the model");
+    let had_one = hurried.join().expect("a thread of the model");
     notify.join().expect("a thread of the model");
-    if notified {
+    if had_one {
         events.notify_all();
     }
     assert!(patient.join().expect("a thread of the model"));
