@@ -107,6 +107,32 @@ fn bounded_queue_deadline_of_a_pop() {
 }
 
 #[test]
+fn bounded_queue_deadline_of_one_of_two_pops() {
+    check(
+        "pop_deadline_of_two",
+        THREE_THREADS,
+        1,
+        &[&[Push, Expire], &[PopSoon], &[PopSoon]],
+    );
+}
+
+#[test]
+fn bounded_queue_deadline_against_close() {
+    check(
+        "pop_deadline_or_close",
+        TWO_THREADS,
+        1,
+        &[&[Close, Expire], &[PopSoon]],
+    );
+    check(
+        "push_deadline_or_close",
+        TWO_THREADS,
+        0,
+        &[&[CloseNow, Expire], &[PushSoon]],
+    );
+}
+
+#[test]
 fn bounded_queue_deadline_of_a_push() {
     check(
         "push_deadline",
