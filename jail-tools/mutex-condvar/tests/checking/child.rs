@@ -3,22 +3,26 @@
 
 use std::process::Command;
 
-/// Set in the child: what it is asked to do.
+/// Set in the child.
 const ROLE: &str = "MUTEX_CONDVAR_MODEL_MUST_FAIL";
+
+/// Is this a process that runs a model that must fail?
+pub(crate) fn is_child() -> bool {
+    std::env::var_os(ROLE).is_some()
+}
 
 /// Runs `model` in a child, as the test of this name does that calls this; the first line of
 /// its first panic.
 ///
 /// In the child itself it runs the model and does not come back from it, if that fails.
 pub(crate) fn failure_of(test: &str, model: impl FnOnce()) -> Option<String> {
-    if std::env::var_os(ROLE).is_some() {
+    if is_child() {
         model();
         std::process::exit(0);
     }
     let output = Command::new(std::env::current_exe().expect("the path of this program"))
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(ROLE, "1")
-        .env_remove("JAIL_TOOLS_LONG_TESTS")
         .output()
         .expect("run this program again");
     let stderr = String::from_utf8_lossy(&output.stderr);

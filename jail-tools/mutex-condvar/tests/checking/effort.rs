@@ -2,6 +2,8 @@
 
 use testkit::Need;
 
+use crate::child;
+
 /// How much time there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
@@ -14,7 +16,10 @@ pub(crate) enum Effort {
 }
 
 pub(crate) fn effort() -> Effort {
-    if Need::Guest.missing().is_none() {
+    if child::is_child() {
+        // It stops at the first failure, and must find it everywhere.
+        Effort::Usual
+    } else if Need::Guest.missing().is_none() {
         Effort::Little
     } else if std::env::var_os("JAIL_TOOLS_LONG_TESTS").is_some() {
         Effort::Long

@@ -9,17 +9,17 @@
 
 use crate::checker::{AtomicBool, Mutex, MutexGuard, Ordering, lazy_static, mpsc};
 use crate::clock::Instant;
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Hint32};
 
 struct Futex {
     sleepers: Mutex<Vec<Sleeper>>,
     expired: AtomicBool,
     /// How many waits found another value than they expected.
-    refused: std::sync::atomic::AtomicU32,
+    refused: Hint32,
 }
 
-/// After so many refused waits they let others run. Only a mistake comes there, one that makes
-/// a thread try for ever: the checkers schedule no one else for it by themselves.
+/// After so many refused waits they let others run. Only a mistake comes there that makes a
+/// thread try again and again: by itself loom runs nobody else for that.
 const REFUSED_MAX: u32 = 32;
 
 struct Sleeper {
@@ -33,7 +33,7 @@ lazy_static! {
     static ref FUTEX: Futex = Futex {
         sleepers: Mutex::new(Vec::new()),
         expired: AtomicBool::new(false),
-        refused: std::sync::atomic::AtomicU32::new(0),
+        refused: Hint32::new(0),
     };
 }
 
@@ -96,11 +96,7 @@ pub(crate) fn wait(word: &impl Word, expected: u32, deadline: Option<Instant>) {
 }
 
 fn refuse() {
-    if FUTEX
-        .refused
-        .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-        >= REFUSED_MAX
-    {
+    if FUTEX.refused.fetch_add(1, Ordering::Relaxed) >= REFUSED_MAX {
         crate::checker::yield_now();
     }
 }

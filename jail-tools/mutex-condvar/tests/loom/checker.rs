@@ -12,8 +12,8 @@ use crate::effort::{Effort, effort};
 
 /// Forced preemptions in models of two threads.
 ///
-/// A switch from a thread that sleeps or is done costs none. The mistakes that we know of are
-/// found from 3 on; 2 finds all but one of them, 1 hardly any.
+/// A switch from a thread that sleeps or is done costs none. The mistakes that are injected are
+/// all found from 3 on; 2 misses one of them, 1 most.
 pub(crate) const TWO_THREADS: usize = 5;
 /// And of three: each more multiplies what is explored by ten and more.
 pub(crate) const THREE_THREADS: usize = 3;
