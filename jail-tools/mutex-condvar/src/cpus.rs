@@ -4,7 +4,7 @@
 //! well spin; a process moved to one CPU by taskset must not, whatever its threads' masks were
 //! at the start. So each waiter notes where it is, which costs a look into the vDSO.
 
-use crate::sync::{self, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{self, Hint32, Hint64, Ordering};
 
 /// Of this process: spinning pays if any other waiter may make progress meanwhile.
 pub(crate) static SEEN: Cpus = Cpus::new();
@@ -14,8 +14,8 @@ pub(crate) static SEEN: Cpus = Cpus::new();
 pub(crate) struct Cpus {
     /// A bit per CPU, modulo 64: two CPUs that share a bit count as one, which only forgoes
     /// some spinning on a machine that has more.
-    seen: AtomicU64,
-    looks: AtomicU32,
+    seen: Hint64,
+    looks: Hint32,
 }
 
 /// After so many looks the set starts anew, so that a process that was moved notices. Low
@@ -25,8 +25,8 @@ const LOOKS: u32 = 1024;
 impl Cpus {
     pub(crate) const fn new() -> Self {
         Self {
-            seen: AtomicU64::new(0),
-            looks: AtomicU32::new(0),
+            seen: Hint64::new(0),
+            looks: Hint32::new(0),
         }
     }
 

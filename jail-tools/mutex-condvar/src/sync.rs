@@ -5,6 +5,9 @@
 #![allow(unsafe_code)]
 
 pub(crate) use std::sync::Arc;
+/// For numbers that races may lose, since nothing that must be right depends on them. The models
+/// do not look at them: each access would multiply what they have to explore.
+pub(crate) use std::sync::atomic::{AtomicU32 as Hint32, AtomicU64 as Hint64};
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::time::Instant;
 

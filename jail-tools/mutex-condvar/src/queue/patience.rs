@@ -1,7 +1,7 @@
 //! Whether to poll or to yield before sleeping: learned from what it was good for.
 
 use crate::raw;
-use crate::sync::{self, AtomicU32, Ordering};
+use crate::sync::{self, Hint32, Ordering};
 
 /// The experience of one side of a queue. Threads learn without a lock: what gets lost by
 /// that is an experience, no more.
@@ -38,7 +38,7 @@ fn yields(ready: impl Fn() -> bool) -> bool {
 #[derive(Debug)]
 pub(crate) struct Habit {
     /// At least [`WORTH_IT`]: it is done. Below, it was refused so many times since.
-    credit: AtomicU32,
+    credit: Hint32,
 }
 
 const WORTH_IT: u32 = 32;
@@ -47,7 +47,7 @@ const CREDIT_MAX: u32 = WORTH_IT + 8;
 impl Habit {
     pub(crate) fn new() -> Self {
         Self {
-            credit: AtomicU32::new(CREDIT_MAX - 4),
+            credit: Hint32::new(CREDIT_MAX - 4),
         }
     }
 

@@ -1,0 +1,3 @@
+//! The atomics.
+
+pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
