@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use mutex_condvar::experiment::{CondvarQueue, Discipline};
-use mutex_condvar::{
-    BoundedQueue, Faults, PopDeadlineError, PushDeadlineError, TryPopError, TryPushError,
-};
+use mutex_condvar::{BoundedQueue, Faults};
+
+use crate::refusal::{Refusal, refused, refused_late};
 
 /// How long an operation may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +20,6 @@ pub(crate) enum Patience {
     Forever,
 }
 
-/// Why an operation did not do what it should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Refusal {
-    /// Full or empty: now, or until the deadline.
-    Blocked,
-    /// Closed (for a pop: and empty).
-    Closed,
-}
-
 /// What the two queues have in common.
 pub(crate) trait Queue<T>: Sync {
     fn put(&self, item: T, patience: Patience) -> Result<(), (T, Refusal)>;
@@ -36,38 +27,6 @@ pub(crate) trait Queue<T>: Sync {
     fn shut(&self) -> bool;
     fn shut_now(&self) -> VecDeque<T>;
     fn count(&self) -> usize;
-}
-
-impl From<TryPopError> for Refusal {
-    fn from(error: TryPopError) -> Self {
-        match error {
-            TryPopError::Empty => Self::Blocked,
-            TryPopError::Closed => Self::Closed,
-        }
-    }
-}
-
-impl From<PopDeadlineError> for Refusal {
-    fn from(error: PopDeadlineError) -> Self {
-        match error {
-            PopDeadlineError::TimedOut => Self::Blocked,
-            PopDeadlineError::Closed => Self::Closed,
-        }
-    }
-}
-
-pub(crate) fn refused<T>(error: TryPushError<T>) -> (T, Refusal) {
-    match error {
-        TryPushError::Full(item) => (item, Refusal::Blocked),
-        TryPushError::Closed(item) => (item, Refusal::Closed),
-    }
-}
-
-pub(crate) fn refused_late<T>(error: PushDeadlineError<T>) -> (T, Refusal) {
-    match error {
-        PushDeadlineError::TimedOut(item) => (item, Refusal::Blocked),
-        PushDeadlineError::Closed(item) => (item, Refusal::Closed),
-    }
 }
 
 macro_rules! queue {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use crate::item::{Item, Maker};
 use crate::model::Model;
 use crate::past;
-use crate::queue::{self, Patience, Refusal, refused, refused_late};
+use crate::queue::{self, Patience};
+use crate::refusal::{Refusal, refused, refused_late};
 
 /// What is done next. Numbers choose a handle or a patience, modulo what there is.
 #[derive(Debug, Clone)]

@@ -6,6 +6,8 @@ mod item;
 mod model;
 #[path = "../common/queue.rs"]
 mod queue;
+#[path = "../common/refusal.rs"]
+mod refusal;
 mod textbook;
 
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::queue::Refusal;
+use crate::refusal::Refusal;
 
 /// The items' numbers, in their order.
 #[derive(Debug, Clone, Default)]
