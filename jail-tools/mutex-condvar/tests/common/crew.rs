@@ -59,6 +59,13 @@ impl Seat {
         self.moved.store(before + count, Ordering::Relaxed);
     }
 
+    fn evidence(&self) -> String {
+        let moved = self.moved.load(Ordering::Relaxed);
+        let kernel = proc::thread(self.tid.load(Ordering::Relaxed));
+        let (name, at) = (&self.name, self.is_at());
+        format!("\n  {name} in {at:?} after {moved} moves: {kernel}")
+    }
+
     fn is_at(&self) -> Doing {
         Doing::ALL[usize::from(self.doing.load(Ordering::Relaxed))]
     }
@@ -208,15 +215,10 @@ impl<R: Send + 'static> Crew<R> {
     }
 
     fn evidence(&self, limit: Duration, state: impl FnOnce() -> String + Send + 'static) -> String {
-        let mut text = format!("nobody moved for {limit:?}; {}", bounded(state));
-        for seat in self.seats.iter().filter(|s| s.is_at() != Doing::Ended) {
-            let tid = seat.tid.load(Ordering::Relaxed);
-            let moved = seat.moved.load(Ordering::Relaxed);
-            let at = seat.is_at();
-            let kernel = proc::thread(tid);
-            text += &format!("\n  {} in {at:?} after {moved} moves: {kernel}", seat.name);
-        }
-        text
+        let state = bounded(state);
+        let there = self.seats.iter().filter(|s| s.is_at() != Doing::Ended);
+        let threads: Vec<String> = there.map(|seat| seat.evidence()).collect();
+        format!("nobody moved for {limit:?}; {state}{}", threads.concat())
     }
 }
 

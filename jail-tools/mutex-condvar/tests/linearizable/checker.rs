@@ -21,7 +21,7 @@ struct Search<'a> {
 ///
 /// # Panics
 /// More than 64 calls.
-pub(crate) fn is_linearizable(calls: &[Call], spec: Spec) -> bool {
+pub(crate) fn is_linearizable(calls: &[Call], spec: &Spec) -> bool {
     assert!(calls.len() <= 64, "a bit each");
     let mut search = Search {
         calls,
@@ -31,7 +31,7 @@ pub(crate) fn is_linearizable(calls: &[Call], spec: Spec) -> bool {
 }
 
 impl Search<'_> {
-    fn goes_on(&mut self, taken: u64, state: Spec) -> bool {
+    fn goes_on(&mut self, taken: u64, state: &Spec) -> bool {
         let left = |(index, _): &(usize, &Call)| taken & (1 << index) == 0;
         let calls = self.calls.iter().enumerate().filter(left);
         let Some(first_end) = calls.clone().map(|(_, call)| call.ended).min() else {
@@ -42,7 +42,7 @@ impl Search<'_> {
                 continue;
             };
             let with_it = taken | 1 << index;
-            if self.tried.insert((with_it, after.clone())) && self.goes_on(with_it, after) {
+            if self.tried.insert((with_it, after.clone())) && self.goes_on(with_it, &after) {
                 return true;
             }
         }

@@ -19,7 +19,7 @@ fn holds(capacity: usize, calls: &[(u64, u64, Asked, Answered)]) -> bool {
             answered: answered.clone(),
         })
         .collect();
-    is_linearizable(&calls, Spec::new(capacity))
+    is_linearizable(&calls, &Spec::new(capacity))
 }
 
 fn one(item: u8) -> Answered {

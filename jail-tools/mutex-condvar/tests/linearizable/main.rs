@@ -59,7 +59,7 @@ fn check<Q: Queue<u8>>(name: &str, pop_many: Option<PopMany<Q>>, make: impl Fn(u
         let mut history = record(&make(capacity), plan, pop_many);
         history.sort_by_key(|call| call.begun);
         assert!(
-            checker::is_linearizable(&history, Spec::new(capacity)),
+            checker::is_linearizable(&history, &Spec::new(capacity)),
             "{name} of {capacity}, seed {seed}: no order explains\n{history:#?}"
         );
         calls += history.len();

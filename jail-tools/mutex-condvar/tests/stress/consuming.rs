@@ -25,9 +25,9 @@ impl Consuming {
     pub(crate) fn new(shape: &Shape, rng: &mut Rng, queue: Consumer<Item>) -> Self {
         let all = u64::from(shape.quota) * u64::from(shape.producers);
         // Some will not get that many: then the producers' leaving ends it.
-        let share = all / u64::from(shape.consumers);
+        let fair = all / u64::from(shape.consumers);
         let enough = match shape.ending {
-            Ending::ConsumersLeave => rng.below(share.max(1)) as usize,
+            Ending::ConsumersLeave => rng.below(fair.max(1)) as usize,
             _ => usize::MAX,
         };
         Self {

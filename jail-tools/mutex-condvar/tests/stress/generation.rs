@@ -1,5 +1,6 @@
 //! The life of one queue: some producers, some consumers, an end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -171,11 +172,11 @@ fn spawn_closer(
             (true, false) => consumer.close_now(),
             (false, true) => {
                 producer.close();
-                Default::default()
+                VecDeque::default()
             }
             (false, false) => {
                 consumer.close();
-                Default::default()
+                VecDeque::default()
             }
         };
         let drained = drained.into_iter().map(Item::open).collect();

@@ -103,16 +103,18 @@ impl Ring {
 
 fn the_turn_goes_round(turn: Mutex<usize>, cpu: Option<usize>) {
     let _alone = alone();
-    let mine = (0..THREADS).map(|_| Condvar::new()).collect();
-    let ring = Arc::new(Ring { turn, mine });
-    let rounds = size::moves() / 80 / THREADS;
+    let ring = Arc::new(Ring {
+        turn,
+        mine: (0..THREADS).map(|_| Condvar::new()).collect(),
+    });
+    let turns = size::moves() / 80 / THREADS;
     let mut crew = Crew::new();
     for me in 0..THREADS as usize {
         let ring = Arc::clone(&ring);
         crew.spawn(format!("ring {me}"), cpu, move |seat: &Seat| {
             let mut rng = Rng::new(me as u64);
             seat.doing(Doing::Wait);
-            for _ in 0..rounds {
+            for _ in 0..turns {
                 ring.pass(me, &mut rng);
                 seat.moved(1);
             }

@@ -41,7 +41,7 @@ fn two_by_two(messages: u64, cpu: Option<usize>) -> Used {
     let mut crew = Crew::new();
     for thread in 0..4 {
         let queue = Arc::clone(&queue);
-        crew.spawn(format!("{}", thread), cpu, move |seat: &Seat| {
+        crew.spawn(format!("{thread}"), cpu, move |seat: &Seat| {
             for n in 0..messages / 2 {
                 if thread < 2 {
                     queue.push(n).expect("nobody closes it");
