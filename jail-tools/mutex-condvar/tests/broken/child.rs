@@ -28,7 +28,7 @@ const HUNT: Duration = Duration::from_secs(10);
 const CONTROL: Duration = Duration::from_millis(700);
 
 /// Then it is ended: it is not even able to say that it stalled.
-const CHILD_LIMIT: Duration = Duration::from_secs(60);
+const CHILD_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs for about so long with these mistakes in the queue, unless there is trouble.
 pub(crate) type Workload = fn(Faults, Duration) -> Result<(), Trouble>;

@@ -15,7 +15,7 @@ mod spec;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mutex_condvar::experiment::Discipline;
-use mutex_condvar::{BoundedQueue, Faults};
+use mutex_condvar::{BoundedQueue, Fault, Faults};
 
 use history::Call;
 use queue::Queue;
@@ -42,13 +42,30 @@ fn overlapping(calls: &[Call]) -> usize {
     calls.iter().filter(met).count()
 }
 
-fn check<Q: Queue<u8>>(name: &str, pop_many: Option<PopMany<Q>>, make: impl Fn(usize) -> Q) {
+/// A queue's name and mistakes, and how it is made.
+struct Subject<Q, M> {
+    name: String,
+    pop_many: Option<PopMany<Q>>,
+    make: M,
+}
+
+/// What was recorded.
+#[derive(Debug, Default)]
+struct Recorded {
+    calls: usize,
+    met: usize,
+}
+
+/// Up to so many histories, or the first one that no order explains.
+fn record_all<Q: Queue<u8>>(
+    subject: &Subject<Q, impl Fn(usize) -> Q>,
+    histories: u64,
+) -> Result<Recorded, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let seed = now.map_or(0, |now| now.as_nanos() as u64);
     let mut rng = Rng::new(seed);
-    let begun = Instant::now();
-    let (mut calls, mut met) = (0, 0);
-    for _ in 0..histories() {
+    let mut recorded = Recorded::default();
+    for number in 1..=histories {
         let capacity = 1 + rng.below(2) as usize;
         let threads = 2 + rng.below(3) as usize;
         let plan = Plan {
@@ -56,17 +73,28 @@ fn check<Q: Queue<u8>>(name: &str, pop_many: Option<PopMany<Q>>, make: impl Fn(u
             threads,
             calls: 3 + rng.below(10 - 2 * threads as u64) as usize,
         };
-        let mut history = record(&make(capacity), plan, pop_many);
+        let mut history = record(&(subject.make)(capacity), plan, subject.pop_many);
         history.sort_by_key(|call| call.begun);
-        assert!(
-            checker::is_linearizable(&history, &Spec::new(capacity)),
-            "{name} of {capacity}, seed {seed}: no order explains\n{history:#?}"
-        );
-        calls += history.len();
-        met += overlapping(&history);
+        if !checker::is_linearizable(&history, &Spec::new(capacity)) {
+            let name = &subject.name;
+            return Err(format!(
+                "{name} of capacity {capacity}, seed {seed}: no order explains history {number}: \
+                 {history:#?}"
+            ));
+        }
+        recorded.calls += history.len();
+        recorded.met += overlapping(&history);
     }
+    Ok(recorded)
+}
+
+fn check<Q: Queue<u8>>(subject: &Subject<Q, impl Fn(usize) -> Q>) {
+    let begun = Instant::now();
+    let recorded = record_all(subject, histories()).unwrap_or_else(|why| panic!("{why}"));
+    let Recorded { calls, met } = recorded;
     println!(
-        "{name}: {} histories of {calls} calls, {met} of which overlapped, in {:.1?}",
+        "{}: {} histories of {calls} calls, {met} of which overlapped, in {:.1?}",
+        subject.name,
         histories(),
         begun.elapsed()
     );
@@ -76,21 +104,44 @@ fn check<Q: Queue<u8>>(name: &str, pop_many: Option<PopMany<Q>>, make: impl Fn(u
     );
 }
 
+fn pop_many(queue: &BoundedQueue<u8>, max: usize) -> Option<Vec<u8>> {
+    let mut items = Vec::new();
+    queue.pop_many(&mut items, max).ok()?;
+    Some(items)
+}
+
 #[test]
 fn the_bounded_queue_is_linearizable() {
-    let pop_many: PopMany<BoundedQueue<u8>> = |queue, max| {
-        let mut items = Vec::new();
-        queue.pop_many(&mut items, max).ok()?;
-        Some(items)
-    };
-    let make = |capacity| queue::bounded(capacity, Faults::NONE);
-    check("BoundedQueue", Some(pop_many), make);
+    check(&Subject {
+        name: "BoundedQueue".into(),
+        pop_many: Some(pop_many),
+        make: |capacity| queue::bounded(capacity, Faults::NONE),
+    });
 }
 
 #[test]
 fn the_textbooks_queue_is_linearizable() {
     for discipline in Discipline::ALL {
-        let make = |capacity| queue::textbook(capacity, discipline, Faults::NONE);
-        check(&format!("CondvarQueue, {discipline:?}"), None, make);
+        check(&Subject {
+            name: format!("CondvarQueue, {discipline:?}"),
+            pop_many: None,
+            make: |capacity| queue::textbook(capacity, discipline, Faults::NONE),
+        });
     }
+}
+
+/// The whole path, from the threads to the verdict, on a queue that loses an item now and
+/// then.
+#[test]
+fn a_queue_that_loses_items_is_not_linearizable() {
+    let faults = Faults::inject(Fault::TimeoutWithoutLook);
+    let subject = Subject {
+        name: "TimeoutWithoutLook".into(),
+        pop_many: Some(pop_many),
+        make: |capacity| queue::bounded(capacity, faults),
+    };
+    // It was history 30 to 3000.
+    let why = record_all(&subject, 100_000).expect_err("a lost item");
+    let first = why.lines().next().unwrap_or_default();
+    println!("caught: TimeoutWithoutLook by linearizability: {first}");
 }

@@ -82,9 +82,9 @@ impl Run {
             Op::PushMany(count) => self.push_many(*count),
             Op::Pop(choice) => self.pop(*choice),
             Op::PopMany(max) => self.pop_many(*max),
-            Op::TryIter(max) => self.try_iter(*max),
-            Op::Iter => self.iter(false),
-            Op::IntoIter => self.iter(true),
+            Op::TryIter(max) => self.iterate_now(*max),
+            Op::Iter => self.iterate(false),
+            Op::IntoIter => self.iterate(true),
             Op::Look => self.look(),
             Op::Close | Op::CloseNow => self.close(matches!(op, Op::CloseNow)),
             Op::CloneProducer | Op::CloneConsumer => {
@@ -194,7 +194,7 @@ impl Run {
         Ok(())
     }
 
-    fn try_iter(&mut self, max: usize) -> Checked {
+    fn iterate_now(&mut self, max: usize) -> Checked {
         let Some(consumer) = self.consumers.first() else {
             return Ok(());
         };
@@ -203,7 +203,7 @@ impl Run {
         Ok(())
     }
 
-    fn iter(&mut self, consuming: bool) -> Checked {
+    fn iterate(&mut self, consuming: bool) -> Checked {
         let Some(consumer) = self.consumers.first() else {
             return Ok(());
         };

@@ -112,10 +112,10 @@ fn the_turn_goes_round(turn: Mutex<usize>, cpu: Option<usize>) {
     for me in 0..THREADS as usize {
         let ring = Arc::clone(&ring);
         crew.spawn(format!("ring {me}"), cpu, move |seat: &Seat| {
-            let mut rng = Rng::new(me as u64);
+            let mut choices = Rng::new(me as u64);
             seat.doing(Doing::Wait);
             for _ in 0..turns {
-                ring.pass(me, &mut rng);
+                ring.pass(me, &mut choices);
                 seat.moved(1);
             }
         });
