@@ -122,6 +122,8 @@ pub(crate) fn run(test: &Test, role: &str) -> Seen {
     let mut child = Command::new(program)
         .args([test.name(), "--exact", "--nocapture", "--test-threads=1"])
         .env(ROLE, role)
+        // One report of ThreadSanitizer's is enough.
+        .env("TSAN_OPTIONS", "halt_on_error=1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

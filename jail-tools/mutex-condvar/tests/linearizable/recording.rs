@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     /// Of each thread.
     pub(crate) calls: usize,
+    /// Pushes and pops with deadlines alone.
+    pub(crate) hurried: bool,
 }
 
 /// What the threads share.
@@ -81,27 +83,32 @@ impl<Q: Queue<u8> + ?Sized> Stage<'_, Q> {
             if rng.below(8) == 0 {
                 thread::yield_now();
             }
-            self.call(me, item, rng, pop_many)
+            if plan.hurried {
+                let until = Instant::now() + Duration::from_micros(rng.below(12));
+                let patience = Patience::Until(until);
+                let asked = push_or_pop(rng.below(2), item);
+                return self.call(me, asked, patience, None);
+            }
+            let patience = match rng.below(3) {
+                0 => Patience::Now,
+                1 => Patience::Until(Instant::now() + Duration::from_micros(rng.below(40))),
+                _ => Patience::Forever,
+            };
+            let asked = pick(rng, item, pop_many.is_some());
+            self.call(me, asked, patience, pop_many)
         });
         let calls = calls.collect();
         self.done.fetch_add(1, Ordering::SeqCst);
         calls
     }
 
-    fn call(&self, thread: usize, item: u8, rng: &mut Rng, pop_many: Option<PopMany<Q>>) -> Call {
-        let patience = match rng.below(3) {
-            0 => Patience::Now,
-            1 => Patience::Until(Instant::now() + Duration::from_micros(rng.below(40))),
-            _ => Patience::Forever,
-        };
-        let asked = match (rng.below(32), pop_many) {
-            (0, _) => Asked::Close,
-            (1, _) => Asked::CloseNow,
-            (2, _) => Asked::Len,
-            (3..=5, Some(_)) => Asked::PopMany(1 + rng.below(3) as usize),
-            (n, _) if n % 2 == 0 => Asked::Push(item),
-            _ => Asked::Pop,
-        };
+    fn call(
+        &self,
+        thread: usize,
+        asked: Asked,
+        patience: Patience,
+        pop_many: Option<PopMany<Q>>,
+    ) -> Call {
         let begun = self.tick();
         let answered = match asked {
             Asked::Push(item) => pushed(self.queue.put(item, patience)),
@@ -161,5 +168,23 @@ impl From<Refusal> for Answered {
             Refusal::Blocked => Self::Blocked,
             Refusal::Closed => Self::Closed,
         }
+    }
+}
+
+fn pick(rng: &mut Rng, item: u8, has_pop_many: bool) -> Asked {
+    match rng.below(32) {
+        0 => Asked::Close,
+        1 => Asked::CloseNow,
+        2 => Asked::Len,
+        3..=5 if has_pop_many => Asked::PopMany(1 + rng.below(3) as usize),
+        n => push_or_pop(n, item),
+    }
+}
+
+fn push_or_pop(choice: u64, item: u8) -> Asked {
+    if choice.is_multiple_of(2) {
+        Asked::Push(item)
+    } else {
+        Asked::Pop
     }
 }
