@@ -138,10 +138,15 @@ fn stress_catches_sleep_unannounced() {
     catches(&test, Fault::SleepUnannounced, workload, 2);
 }
 
+/// On a two-core machine it took between 6 rounds and 1.3 million: 3 µs each.
 #[test]
-fn needs_two_cpus_stress_catches_no_heavy_fence() {
+fn stress_catches_no_heavy_fence() {
     let test = testkit::begin!();
-    catches(&test, Fault::NoHeavyFence, fence::rounds, 3);
+    if place::cpus().len() < 2 {
+        test.skip("one CPU sees its own stores in their order: it takes two");
+        return;
+    }
+    catches(&test, Fault::NoHeavyFence, fence::rounds, 6);
 }
 
 /// The lock's one wrong word of order is invisible where stores leave in their order anyway.
