@@ -24,6 +24,8 @@ mod refusal;
 #[path = "../common/rng.rs"]
 mod rng;
 mod sanitizer;
+#[path = "../stress/spare.rs"]
+mod spare;
 mod textbook;
 
 use mutex_condvar::Fault;

@@ -14,6 +14,7 @@ use crate::crew::{Crew, Doing, Seat, Trouble};
 use crate::item::{self, Item};
 use crate::producing::Producing;
 use crate::rng::Rng;
+use crate::spare::Spare;
 
 /// After the end of a queue its threads are home within this time, or it is a failure.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(10);
@@ -108,15 +109,6 @@ impl Drop for Gate {
     }
 }
 
-/// Keeps a queue to be looked at alive, and changes nothing about its end.
-#[derive(Debug)]
-enum Spare {
-    #[allow(dead_code)] // For the evidence.
-    Producer(Producer<Item>),
-    #[allow(dead_code)]
-    Consumer(Consumer<Item>),
-}
-
 /// Runs it and accounts for every item.
 pub(crate) fn run(shape: &Shape) -> std::result::Result<Lived, Trouble> {
     let queue =
@@ -125,16 +117,12 @@ pub(crate) fn run(shape: &Shape) -> std::result::Result<Lived, Trouble> {
     let mut rng = Rng::new(shape.seed);
     let mut crew = Crew::new();
     let gate = spawn_closer(shape, &mut crew, &mut rng, &producer, &consumer);
-    spawn_producers(shape, &mut crew, &mut rng, gate, &producer);
+    let (first, last) = (producer.clone(), consumer.clone());
+    let spare = Arc::new(Spare::new(shape.ending, shape.producers, first, last));
+    spawn_producers(shape, &mut crew, &mut rng, gate, &producer, &spare);
+    drop(producer);
     spawn_consumers(shape, &mut crew, &mut rng, &consumer);
-    let spare = if shape.ending == Ending::ConsumersLeave {
-        drop(consumer);
-        Spare::Producer(producer)
-    } else {
-        drop(producer);
-        Spare::Consumer(consumer)
-    };
-    let spare = Arc::new(spare);
+    drop(consumer);
     let shown = Arc::clone(&spare);
     let results = crew.come_home(shape.limit, move || format!("{shown:?}"))?;
     drop(spare);
@@ -194,13 +182,21 @@ fn spawn_producers(
     rng: &mut Rng,
     gate: Gate,
     producer: &Producer<Item>,
+    spare: &Arc<Spare>,
 ) {
     let mut gate = Some(gate);
     for number in 0..shape.producers {
         let work = Producing::new(shape, number, rng, gate.take(), producer.clone());
-        crew.spawn(format!("producer {number}"), shape.cpu, |seat: &Seat| {
-            work.run(seat)
-        });
+        let spare = Arc::clone(spare);
+        crew.spawn(
+            format!("producer {number}"),
+            shape.cpu,
+            move |seat: &Seat| {
+                let sent = work.run(seat);
+                spare.producer_left();
+                sent
+            },
+        );
     }
 }
 

@@ -20,6 +20,7 @@ mod refusal;
 #[path = "../common/rng.rs"]
 mod rng;
 mod size;
+mod spare;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
