@@ -1,9 +1,11 @@
 //! `cargo xtask`: what this project can do with itself. A file per verb in `verbs/`; the
-//! decisions they rest on (`toolchain`, `object`, `sources`, `tally`) look at nothing and
+//! decisions they rest on (`toolchain`, `object`, `sources`, `sanitize`, `tally`) look at nothing and
 //! are tested as tables.
 
+mod checkers;
 mod object;
 mod observe;
+mod sanitize;
 mod shell;
 mod sources;
 mod tally;

@@ -30,7 +30,8 @@ pub(crate) fn rustup_nightly(program: &str) -> Cmd {
         .env("RUSTUP_AUTO_INSTALL", "0")
 }
 
-fn compilers() -> Vec<Compiler> {
+/// Nightly first, then what is on PATH.
+pub(crate) fn compilers() -> Vec<Compiler> {
     let nightly = compiler(Route::RustupNightly, || rustup_nightly("rustc"));
     let mut found: Vec<Compiler> = nightly.into_iter().collect();
     // A distribution's compiler can stand behind rustup's on PATH, or not be on it at all.

@@ -11,6 +11,8 @@ pub(crate) struct Tally {
     ignored: u64,
     /// Test to reason. Such a test returned early, so libtest called it passed.
     skipped: BTreeMap<String, String>,
+    /// What did not run at all, to its reason: no count of libtest's includes it.
+    not_run: BTreeMap<String, String>,
 }
 
 impl Tally {
@@ -45,10 +47,16 @@ impl Tally {
         }
     }
 
+    /// Adds something that could not even be started.
+    pub(crate) fn add_not_run(&mut self, what: &str, why: &str) {
+        self.not_run.insert(what.to_owned(), why.to_owned());
+    }
+
     /// The skipped tests, each with its reason, for people.
     pub(crate) fn skipped_lines(&self) -> Vec<String> {
         self.skipped
             .iter()
+            .chain(&self.not_run)
             .map(|(test, reason)| format!("skipped: {test}: {reason}"))
             .collect()
     }
@@ -57,7 +65,8 @@ impl Tally {
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let noted = self.skipped.len() as u64;
         let passed = self.passed.saturating_sub(noted);
-        (passed, self.failed, self.ignored.saturating_add(noted))
+        let skipped = noted.saturating_add(self.not_run.len() as u64);
+        (passed, self.failed, self.ignored.saturating_add(skipped))
     }
 
     /// Did a test fail, by libtest's own count?
@@ -101,6 +110,18 @@ mod tests {
                 "skipped: hits_are_hits: no BTF: x",
                 "skipped: loads_on_this_kernel: not root"
             ]
+        );
+    }
+
+    #[test]
+    fn what_never_started_is_skipped_and_was_not_counted_as_passed() {
+        let mut tally = Tally::default();
+        tally.add_line(&summary(5, 0, 0));
+        tally.add_not_run("queue under Miri", "no cargo miri");
+        assert_eq!(tally.to_string(), "5 passed, 0 failed, 1 skipped");
+        assert_eq!(
+            tally.skipped_lines(),
+            ["skipped: queue under Miri: no cargo miri"]
         );
     }
 

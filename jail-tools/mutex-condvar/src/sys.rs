@@ -108,6 +108,9 @@ pub(crate) fn yield_now() {
 
 /// The CPU that this thread was on at some time during the call, `None` if unknown.
 pub(crate) fn current_cpu() -> Option<usize> {
+    if cfg!(miri) {
+        return None; // It has no such function, and would end the program.
+    }
     // SAFETY: no arguments; answers from the vDSO or from rseq.
     let cpu = unsafe { libc::sched_getcpu() };
     usize::try_from(cpu).ok()
@@ -116,7 +119,8 @@ pub(crate) fn current_cpu() -> Option<usize> {
 /// Declares that this process will use [`barrier_everywhere`]. False where the kernel is too
 /// old (before 4.14), is built without membarrier, or a seccomp filter refuses it.
 pub(crate) fn register_barrier() -> bool {
-    membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+    // Miri has no membarrier either.
+    !cfg!(miri) && membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
 }
 
 /// A full memory barrier on every CPU that runs a thread of this process now

@@ -108,7 +108,7 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Mani
 }
 
 /// Cargo with the chosen compiler.
-fn compiler_command(route: &Route) -> Cmd {
+pub(crate) fn compiler_command(route: &Route) -> Cmd {
     match route {
         Route::RustupNightly => rustup_nightly("cargo").env_remove("RUSTC"),
         // A compiler that was not built as a nightly allows `-Z` only when it is told so.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use guest::Verified;
 
+use crate::checkers;
 use crate::object::{Object, Selected};
 use crate::observe;
 use crate::shell::Cmd;
@@ -50,6 +51,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         println!("{line}");
         tally.add_line(line);
     })?;
+    let checked = checkers::run(workspace, options.filter.is_empty(), &mut tally);
     tally.add_skipped(&read_if_there(&skip_log)?);
     for line in tally.skipped_lines() {
         println!("{line}");
@@ -61,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         );
     }
     cmd.check(status)?;
+    checked?;
     if options.filter.is_empty() {
         record(workspace, &tally, &read_if_there(&verified_log)?)?;
     }
