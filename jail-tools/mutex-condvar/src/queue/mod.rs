@@ -22,7 +22,7 @@ use error::{
 };
 pub use handles::{Consumer, Producer, bounded};
 pub use iter::{IntoIter, Iter, TryIter};
-use node::{End, Node, Sleeper, Sleepers, WaitList};
+use node::{End, Node, Sleeper, Sleepers};
 use patience::Patience;
 
 /// A first-in-first-out queue of limited capacity, for any number of producing and consuming
@@ -34,7 +34,7 @@ use patience::Patience;
 /// thread wrote before its push is seen after the pop of that item.
 ///
 /// Every operation takes one lock for some nanoseconds, runs none of the caller's code under
-/// it and does not allocate, but for the memory that `pop_many` and `close_now` return.
+/// it and does not allocate, but for what `pop_many` returns, and that before it locks.
 /// Complexity: constant; the `_many` ones are linear in the items that they move.
 ///
 /// ```
@@ -108,14 +108,11 @@ impl<T> BoundedQueue<T> {
     #[inline]
     pub fn push(&self, item: T) -> Result<(), PushError<T>> {
         let mut core = self.core.lock();
-        match core.offer(item) {
-            Offered::In(sleeper) => {
-                finish(core, sleeper);
-                Ok(())
-            }
-            Offered::Closed(item) => Err(PushError::Closed(item)),
-            Offered::Full(item) => match self.wait_for_place(core, item, None) {
+        match core.append(item) {
+            Ok(()) => Ok(()),
+            Err(item) => match self.push_slowly(core, item, None) {
                 Ok(()) => Ok(()),
+                // Without a deadline it is the first.
                 Err(PushDeadlineError::Closed(item) | PushDeadlineError::TimedOut(item)) => {
                     Err(PushError::Closed(item))
                 }
@@ -130,13 +127,16 @@ impl<T> BoundedQueue<T> {
     #[inline]
     pub fn try_push(&self, item: T) -> Result<(), TryPushError<T>> {
         let mut core = self.core.lock();
-        match core.offer(item) {
-            Offered::In(sleeper) => {
-                finish(core, sleeper);
-                Ok(())
-            }
-            Offered::Full(item) => Err(TryPushError::Full(item)),
-            Offered::Closed(item) => Err(TryPushError::Closed(item)),
+        match core.append(item) {
+            Ok(()) => Ok(()),
+            Err(item) => match core.offer(item) {
+                Offered::In(sleeper) => {
+                    finish(core, sleeper);
+                    Ok(())
+                }
+                Offered::Full(item) => Err(TryPushError::Full(item)),
+                Offered::Closed(item) => Err(TryPushError::Closed(item)),
+            },
         }
     }
 
@@ -147,12 +147,25 @@ impl<T> BoundedQueue<T> {
     /// [`PushDeadlineError::TimedOut`] or [`PushDeadlineError::Closed`], with the item.
     pub fn push_deadline(&self, item: T, deadline: Instant) -> Result<(), PushDeadlineError<T>> {
         let mut core = self.core.lock();
+        match core.append(item) {
+            Ok(()) => Ok(()),
+            Err(item) => self.push_slowly(core, item, Some(deadline)),
+        }
+    }
+
+    #[cold]
+    fn push_slowly(
+        &self,
+        mut core: Guard<'_, T>,
+        item: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), PushDeadlineError<T>> {
         match core.offer(item) {
             Offered::In(sleeper) => {
                 finish(core, sleeper);
                 Ok(())
             }
-            Offered::Full(item) => self.wait_for_place(core, item, Some(deadline)),
+            Offered::Full(item) => self.wait_for_place(core, item, deadline),
             Offered::Closed(item) => Err(PushDeadlineError::Closed(item)),
         }
     }
@@ -198,7 +211,11 @@ impl<T> BoundedQueue<T> {
     /// [`PopError::Closed`] once the queue is closed and empty.
     #[inline]
     pub fn pop(&self) -> Result<T, PopError> {
-        self.pop_until(None).map_err(|_| PopError::Closed)
+        let mut core = self.core.lock();
+        match core.take_first() {
+            Some(item) => Ok(item),
+            None => self.pop_slowly(core, None).map_err(|_| PopError::Closed),
+        }
     }
 
     /// Takes the oldest item if there is one now. (With capacity 0: if a push waits.)
@@ -208,12 +225,15 @@ impl<T> BoundedQueue<T> {
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryPopError> {
         let mut core = self.core.lock();
+        if let Some(item) = core.take_first() {
+            return Ok(item);
+        }
         match core.take() {
             Some((item, sleeper)) => {
                 finish(core, sleeper);
                 Ok(item)
             }
-            None if core.closed => Err(TryPopError::Closed),
+            None if core.is_closed() => Err(TryPopError::Closed),
             None => Err(TryPopError::Empty),
         }
     }
@@ -225,18 +245,25 @@ impl<T> BoundedQueue<T> {
     /// [`PopDeadlineError::TimedOut`], or [`PopDeadlineError::Closed`] once it is closed and
     /// empty.
     pub fn pop_deadline(&self, deadline: Instant) -> Result<T, PopDeadlineError> {
-        self.pop_until(Some(deadline))
+        let mut core = self.core.lock();
+        match core.take_first() {
+            Some(item) => Ok(item),
+            None => self.pop_slowly(core, Some(deadline)),
+        }
     }
 
-    #[inline]
-    fn pop_until(&self, deadline: Option<Instant>) -> Result<T, PopDeadlineError> {
-        let mut core = self.core.lock();
+    #[cold]
+    fn pop_slowly(
+        &self,
+        mut core: Guard<'_, T>,
+        deadline: Option<Instant>,
+    ) -> Result<T, PopDeadlineError> {
         match core.take() {
             Some((item, sleeper)) => {
                 finish(core, sleeper);
                 Ok(item)
             }
-            None if core.closed => Err(PopDeadlineError::Closed),
+            None if core.is_closed() => Err(PopDeadlineError::Closed),
             None => self.wait_for_item(core, deadline),
         }
     }
@@ -254,16 +281,13 @@ impl<T> BoundedQueue<T> {
         // Not under the lock.
         into.reserve(max.min(self.capacity.max(1)));
         let mut core = self.core.lock();
-        let count = max.min(core.items.len());
+        let mut sleepers = Sleepers::default();
+        let count = core.take_many(into, max, &mut sleepers);
+        finish_many(core, sleepers);
         if count == 0 {
-            drop(core);
             into.push(self.pop()?);
             return Ok(1);
         }
-        into.extend(core.items.drain(..count));
-        let mut sleepers = Sleepers::default();
-        core.refill(&mut sleepers);
-        finish_many(core, sleepers);
         Ok(count)
     }
 
@@ -277,7 +301,7 @@ impl<T> BoundedQueue<T> {
     /// their order. Wakes everybody who waits. Of several calls one has the items.
     #[must_use = "these are the items that nobody will get"]
     pub fn close_now(&self) -> VecDeque<T> {
-        self.shut(|core| std::mem::take(&mut core.items)).1
+        self.shut(Core::take_all).1
     }
 
     fn shut<R>(&self, take: impl FnOnce(&mut Core<T>) -> R) -> (bool, R) {
@@ -291,7 +315,7 @@ impl<T> BoundedQueue<T> {
 
     /// How many items are in it. They may be others by the time you know.
     pub fn len(&self) -> usize {
-        self.core.lock().items.len()
+        self.core.lock().len()
     }
 
     /// No items now?
@@ -306,7 +330,7 @@ impl<T> BoundedQueue<T> {
 
     /// Has it been closed? Items may be left to pop.
     pub fn is_closed(&self) -> bool {
-        self.core.lock().closed
+        self.core.lock().is_closed()
     }
 
     /// Pops until it is closed and empty, waiting for items.
@@ -330,9 +354,9 @@ impl<T> BoundedQueue<T> {
         let node = Node::new(Some(item));
         // SAFETY: the node is not moved before `ended` is back, which is when it is out of
         // the list; nothing in between can panic. All is under the queue's lock.
-        unsafe { core.producers.push_back(&node) };
+        unsafe { core.wait_as_producer(&node) };
         drop(core);
-        let end = self.ended(&node, &self.producers, deadline, |core| &mut core.producers);
+        let end = self.ended(&node, &self.producers, deadline, Core::forget_producer);
         match (end, node.into_item()) {
             (End::Closed, Some(item)) => Err(PushDeadlineError::Closed(item)),
             (End::TimedOut, Some(item)) => Err(PushDeadlineError::TimedOut(item)),
@@ -350,9 +374,9 @@ impl<T> BoundedQueue<T> {
     ) -> Result<T, PopDeadlineError> {
         let node = Node::new(None);
         // SAFETY: as in `wait_for_place`.
-        unsafe { core.consumers.push_back(&node) };
+        unsafe { core.wait_as_consumer(&node) };
         drop(core);
-        let end = self.ended(&node, &self.consumers, deadline, |core| &mut core.consumers);
+        let end = self.ended(&node, &self.consumers, deadline, Core::forget_consumer);
         match (end, node.into_item()) {
             (End::TimedOut, Some(_)) if self.faults.has(Fault::TimeoutWithoutLook) => {
                 Err(PopDeadlineError::TimedOut)
@@ -370,7 +394,7 @@ impl<T> BoundedQueue<T> {
         node: &Node<T>,
         patience: &Patience,
         deadline: Option<Instant>,
-        list: impl FnOnce(&mut Core<T>) -> &mut WaitList<T>,
+        forget: impl FnOnce(&mut Core<T>, &Node<T>) -> bool,
     ) -> End {
         if !patience.look(|| node.end().is_some()) {
             node.announce_sleep(self.faults);
@@ -379,7 +403,7 @@ impl<T> BoundedQueue<T> {
             return end;
         }
         let mut core = self.core.lock();
-        if list(&mut core).remove(node) || self.faults.has(Fault::TimeoutWithoutLook) {
+        if forget(&mut core, node) || self.faults.has(Fault::TimeoutWithoutLook) {
             return End::TimedOut;
         }
         // Not in the list and the lock free: it has ended.

@@ -255,19 +255,33 @@ impl Sleeper {
     }
 }
 
-/// Some threads to wake after the unlock.
+/// Some threads to wake after the unlock, without memory of their own: those for whom there is
+/// no room are woken at once.
 #[derive(Debug, Default)]
 pub(crate) struct Sleepers {
-    // An array on the stack would do without memory, but not without a limit.
-    threads: Vec<Sleeper>,
+    threads: [Option<Sleeper>; SLEEPERS],
+    count: usize,
 }
+
+/// More than mostly wait, few enough to be cleared in some nanoseconds.
+const SLEEPERS: usize = 16;
 
 impl Sleepers {
     pub(crate) fn add(&mut self, sleeper: Option<Sleeper>) {
-        self.threads.extend(sleeper);
+        let Some(sleeper) = sleeper else {
+            return;
+        };
+        match self.threads.get_mut(self.count) {
+            Some(place) => {
+                *place = Some(sleeper);
+                self.count += 1;
+            }
+            None => sleeper.wake(),
+        }
     }
 
     pub(crate) fn wake(self) {
-        self.threads.into_iter().for_each(Sleeper::wake);
+        let threads = self.threads.into_iter().take(self.count);
+        threads.flatten().for_each(Sleeper::wake);
     }
 }
