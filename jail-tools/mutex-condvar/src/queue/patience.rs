@@ -43,6 +43,10 @@ pub(crate) struct Habit {
 
 const WORTH_IT: u32 = 32;
 const CREDIT_MAX: u32 = WORTH_IT + 8;
+/// What an attempt that did not pay costs, where one that did earns 1: it must pay two times in
+/// three.
+const FAILURE: u32 = 2;
+const MAY_FAIL: u32 = WORTH_IT + FAILURE;
 
 impl Habit {
     pub(crate) fn new() -> Self {
@@ -62,8 +66,8 @@ impl Habit {
         let paid = attempt();
         let credit = match (paid, credit) {
             (true, _) => (credit + 1).min(CREDIT_MAX),
-            (false, WORTH_IT) => 0,
-            (false, _) => credit - 1,
+            (false, WORTH_IT..MAY_FAIL) => 0,
+            (false, _) => credit - FAILURE,
         };
         self.credit.store(credit, Ordering::Relaxed);
         paid
