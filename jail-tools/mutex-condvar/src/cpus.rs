@@ -6,7 +6,7 @@
 
 use crate::sync::{self, Hint32, Hint64, Ordering};
 
-/// Of this process: spinning pays if any other waiter may make progress meanwhile.
+/// Where threads of this process waited for a lock, whichever. (Queues have sets of their own.)
 pub(crate) static SEEN: Cpus = Cpus::new();
 
 /// A set of CPUs, forgotten and learned again all the time.
@@ -18,9 +18,10 @@ pub(crate) struct Cpus {
     looks: Hint32,
 }
 
-/// After so many looks the set starts anew, so that a process that was moved notices. Low
-/// enough that it takes milliseconds, high enough that a set is mostly complete.
-const LOOKS: u32 = 1024;
+/// After so many looks the set starts anew, so that threads that were moved notice: in some
+/// milliseconds, with one look in 33 waits. More often, and the set would be incomplete most
+/// of the time.
+const LOOKS: u32 = 64;
 
 impl Cpus {
     pub(crate) const fn new() -> Self {

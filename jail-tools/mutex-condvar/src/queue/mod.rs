@@ -11,6 +11,7 @@ pub(crate) mod patience;
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::cpus::Cpus;
 use crate::faults::{Fault, Faults};
 use crate::mutex::{Mutex, MutexGuard};
 use crate::sync::Instant;
@@ -61,6 +62,8 @@ use patience::Patience;
 pub struct BoundedQueue<T> {
     core: Mutex<Core<T>>,
     capacity: usize,
+    /// Where its waiters were seen.
+    cpus: Cpus,
     producers: Patience,
     consumers: Patience,
     faults: Faults,
@@ -95,6 +98,7 @@ impl<T> BoundedQueue<T> {
         Ok(Self {
             core: Mutex::asymmetric_with_faults(Core::new(items, capacity, faults), faults),
             capacity,
+            cpus: Cpus::new(),
             producers: Patience::new(),
             consumers: Patience::new(),
             faults,
@@ -396,7 +400,7 @@ impl<T> BoundedQueue<T> {
         deadline: Option<Instant>,
         forget: impl FnOnce(&mut Core<T>, &Node<T>) -> bool,
     ) -> End {
-        if !patience.look(|| node.end().is_some()) {
+        if !patience.look(&self.cpus, || node.end().is_some()) {
             node.announce_sleep(self.faults);
         }
         if let Some(end) = node.sleep(deadline) {

@@ -1,5 +1,6 @@
 //! Whether to poll or to yield before sleeping: learned from what it was good for.
 
+use crate::cpus::Cpus;
 use crate::raw;
 use crate::sync::{self, Hint32, Ordering};
 
@@ -20,8 +21,9 @@ impl Patience {
     }
 
     /// Polls and yields for as long as that has paid lately; true if `ready` was.
-    pub(crate) fn look(&self, ready: impl Fn() -> bool) -> bool {
-        self.polling.try_it(|| raw::spin(raw::ITEM_PAUSES, &ready))
+    pub(crate) fn look(&self, cpus: &Cpus, ready: impl Fn() -> bool) -> bool {
+        self.polling
+            .try_it(|| raw::spin(cpus, raw::ITEM_PAUSES, &ready))
             || self.yielding.try_it(|| yields(&ready))
     }
 }

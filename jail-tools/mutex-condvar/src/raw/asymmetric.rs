@@ -7,6 +7,7 @@
 //! to sleep makes it a real one in all running threads (membarrier(2)). That costs a sleeper
 //! 0.3 µs to some µs, beside the 2 µs and more of the sleep; owners pay nothing.
 
+use crate::cpus;
 use crate::faults::Fault;
 use crate::raw::{FREE, LOCK_PAUSES, Raw, spin};
 use crate::sync::{self, Instant, Ordering};
@@ -15,7 +16,7 @@ impl Raw {
     pub(super) fn asymmetric_lock(&self, deadline: Option<Instant>) -> bool {
         loop {
             let free = || self.state.load(Ordering::Relaxed) == FREE;
-            if spin(LOCK_PAUSES, free) && self.try_lock() {
+            if spin(&cpus::SEEN, LOCK_PAUSES, free) && self.try_lock() {
                 return true;
             }
             // The owner was preempted in its critical section, more likely than not.

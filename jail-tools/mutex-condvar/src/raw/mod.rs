@@ -3,7 +3,7 @@
 mod asymmetric;
 mod three_state;
 
-use crate::cpus;
+use crate::cpus::Cpus;
 use crate::event_count::EventCount;
 use crate::faults::{Fault, Faults};
 use crate::sync::{self, AtomicU32, Instant, Ordering, const_fn};
@@ -97,10 +97,10 @@ pub(crate) const ITEM_PAUSES: u32 = 1;
 ///
 /// The pauses double from `pauses` on, see [`LOCK_PAUSES`] and [`ITEM_PAUSES`]. In sum about 4 µs, a fraction of what a sleep and a
 /// wake-up cost.
-pub(crate) fn spin(mut pauses: u32, ready: impl Fn() -> bool) -> bool {
+pub(crate) fn spin(cpus: &Cpus, mut pauses: u32, ready: impl Fn() -> bool) -> bool {
     const PAUSES_MAX: u32 = 128;
     const PAUSES_IN_ALL: u32 = 256;
-    if cpus::SEEN.look() == 1 {
+    if cpus.look() == 1 {
         return false;
     }
     let mut all = 0;

@@ -1,5 +1,6 @@
 //! The futex mutex of three states (Drepper, "Futexes Are Tricky", the third mutex).
 
+use crate::cpus;
 use crate::faults::Fault;
 use crate::raw::{FREE, LOCK_PAUSES, LOCKED, Raw, spin};
 use crate::sync::{self, Instant, Ordering};
@@ -11,7 +12,7 @@ impl Raw {
     pub(super) fn three_state_lock(&self, deadline: Option<Instant>) -> bool {
         // Only while nobody sleeps: who comes later must not always be faster than those.
         let seen = || self.state.load(Ordering::Relaxed);
-        if spin(LOCK_PAUSES, || seen() != LOCKED) && self.try_lock() {
+        if spin(&cpus::SEEN, LOCK_PAUSES, || seen() != LOCKED) && self.try_lock() {
             return true;
         }
         let mut retake = CONTENDED;
