@@ -75,7 +75,7 @@
 //! puts a node on its stack into a list; whoever makes its wait end does its operation for it
 //! (takes the waiting push's item into the queue, gives the item to the waiting pop), so that
 //! nobody is woken to find that another was faster. Before it sleeps in futex(2), a waiter
-//! polls for at most some microseconds if the process's waiters were seen on several CPUs, and
+//! polls for at most some microseconds if the queue's threads were seen on several CPUs, and
 //! yields twice; each only as long as it has paid lately. Nobody makes a system call for a
 //! waiter that does not sleep. The lock is a [`Mutex::asymmetric`]: unlocking is a plain store.
 //!
@@ -89,6 +89,8 @@
 //! - The first queue of a process registers it for membarrier(2). A seccomp filter that
 //!   forbids membarrier must be installed before that (then queues do without); one that
 //!   comes later makes the process abort when it next needs the barrier.
+//! - Serving waits in their order has a price: with more threads than CPUs, queues that let a
+//!   running thread overtake those that wait (crossbeam's) can move more messages per second.
 //! - Not fair between a thread that locks and one that is woken for the lock itself; waits on
 //!   the queue are fair.
 

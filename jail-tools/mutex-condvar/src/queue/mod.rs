@@ -62,7 +62,7 @@ use patience::Patience;
 pub struct BoundedQueue<T> {
     core: Mutex<Core<T>>,
     capacity: usize,
-    /// Where its waiters were seen.
+    /// Where those were seen who waited, and those who woke them.
     cpus: Cpus,
     producers: Patience,
     consumers: Patience,
@@ -135,7 +135,7 @@ impl<T> BoundedQueue<T> {
             Ok(()) => Ok(()),
             Err(item) => match core.offer(item) {
                 Offered::In(sleeper) => {
-                    finish(core, sleeper);
+                    self.finish(core, sleeper);
                     Ok(())
                 }
                 Offered::Full(item) => Err(TryPushError::Full(item)),
@@ -166,7 +166,7 @@ impl<T> BoundedQueue<T> {
     ) -> Result<(), PushDeadlineError<T>> {
         match core.offer(item) {
             Offered::In(sleeper) => {
-                finish(core, sleeper);
+                self.finish(core, sleeper);
                 Ok(())
             }
             Offered::Full(item) => self.wait_for_place(core, item, deadline),
@@ -188,7 +188,7 @@ impl<T> BoundedQueue<T> {
                     let mut sleepers = Sleepers::default();
                     sleepers.add(sleeper);
                     core.offer_more(items, &mut sleepers);
-                    finish_many(core, sleepers);
+                    self.finish_many(core, sleepers);
                 }
                 Offered::Full(first) => {
                     if let Err(
@@ -234,7 +234,7 @@ impl<T> BoundedQueue<T> {
         }
         match core.take() {
             Some((item, sleeper)) => {
-                finish(core, sleeper);
+                self.finish(core, sleeper);
                 Ok(item)
             }
             None if core.is_closed() => Err(TryPopError::Closed),
@@ -264,7 +264,7 @@ impl<T> BoundedQueue<T> {
     ) -> Result<T, PopDeadlineError> {
         match core.take() {
             Some((item, sleeper)) => {
-                finish(core, sleeper);
+                self.finish(core, sleeper);
                 Ok(item)
             }
             None if core.is_closed() => Err(PopDeadlineError::Closed),
@@ -287,7 +287,7 @@ impl<T> BoundedQueue<T> {
         let mut core = self.core.lock();
         let mut sleepers = Sleepers::default();
         let count = core.take_many(into, max, &mut sleepers);
-        finish_many(core, sleepers);
+        self.finish_many(core, sleepers);
         if count == 0 {
             into.push(self.pop()?);
             return Ok(1);
@@ -313,7 +313,7 @@ impl<T> BoundedQueue<T> {
         let mut sleepers = Sleepers::default();
         let first = core.close(&mut sleepers);
         let taken = take(&mut core);
-        finish_many(core, sleepers);
+        self.finish_many(core, sleepers);
         (first, taken)
     }
 
@@ -413,20 +413,27 @@ impl<T> BoundedQueue<T> {
         // Not in the list and the lock free: it has ended.
         node.end().unwrap_or(End::TimedOut)
     }
-}
 
-/// Unlocks, then wakes.
-#[inline]
-fn finish<T>(core: Guard<'_, T>, sleeper: Option<Sleeper>) {
-    drop(core);
-    if let Some(sleeper) = sleeper {
-        sleeper.wake();
+    /// Unlocks, then wakes.
+    #[inline]
+    fn finish(&self, core: Guard<'_, T>, sleeper: Option<Sleeper>) {
+        drop(core);
+        if let Some(sleeper) = sleeper {
+            self.wake(sleeper);
+        }
     }
-}
 
-fn finish_many<T>(core: Guard<'_, T>, sleepers: Sleepers) {
-    drop(core);
-    sleepers.wake();
+    fn finish_many(&self, core: Guard<'_, T>, sleepers: Sleepers) {
+        drop(core);
+        sleepers.into_iter().for_each(|sleeper| self.wake(sleeper));
+    }
+
+    #[cold]
+    fn wake(&self, sleeper: Sleeper) {
+        sleeper.wake();
+        // Where only one side ever waits, nobody else would tell that there are two CPUs.
+        self.cpus.look();
+    }
 }
 
 impl<T> fmt::Debug for BoundedQueue<T> {

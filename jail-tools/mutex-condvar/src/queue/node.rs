@@ -280,8 +280,8 @@ impl Sleepers {
         }
     }
 
-    pub(crate) fn wake(self) {
-        let threads = self.threads.into_iter().take(self.count);
-        threads.flatten().for_each(Sleeper::wake);
+    /// Those that have not been woken yet.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Sleeper> {
+        self.threads.into_iter().take(self.count).flatten()
     }
 }
