@@ -9,25 +9,26 @@ use crate::sync::{self, Hint32, Hint64, Ordering};
 /// Where threads of this process waited for a lock, whichever. (Queues have sets of their own.)
 pub(crate) static SEEN: Cpus = Cpus::new();
 
-/// A set of CPUs, forgotten and learned again all the time.
+/// A set of CPUs, forgotten when nothing comes of it.
 #[derive(Debug)]
 pub(crate) struct Cpus {
     /// A bit per CPU, modulo 64: two CPUs that share a bit count as one, which only forgoes
     /// some spinning on a machine that has more.
     seen: Hint64,
-    looks: Hint32,
+    /// Spins in a row that were for nothing.
+    failures: Hint32,
 }
 
-/// After so many looks the set starts anew, so that threads that were moved notice: in some
-/// milliseconds, with one look in 33 waits. More often, and the set would be incomplete most
-/// of the time.
-const LOOKS: u32 = 64;
+/// After so many spins for nothing the set starts anew: its threads may have been moved to one
+/// CPU. (A queue that has given up polling still tries it once in 33 waits, so that this takes
+/// half a millisecond of waits there.)
+const FAILURES: u32 = 16;
 
 impl Cpus {
     pub(crate) const fn new() -> Self {
         Self {
             seen: Hint64::new(0),
-            looks: Hint32::new(0),
+            failures: Hint32::new(0),
         }
     }
 
@@ -38,16 +39,28 @@ impl Cpus {
             return 1;
         };
         let mine = 1 << (cpu % 64);
-        // The counts may be lost to a race: only when the set is forgotten depends on them.
-        let looks = self.looks.load(Ordering::Relaxed).wrapping_add(1);
-        self.looks.store(looks, Ordering::Relaxed);
         let known = self.seen.load(Ordering::Relaxed);
-        if looks.is_multiple_of(LOOKS) {
-            self.seen.store(mine, Ordering::Relaxed);
-        } else if known & mine == 0 {
+        if known & mine == 0 {
             self.seen.fetch_or(mine, Ordering::Relaxed);
         }
         (known | mine).count_ones()
+    }
+
+    /// Learns whether a spin was good for anything. Races may lose a count; they only defer
+    /// the new start.
+    pub(crate) fn learn(&self, paid: bool) {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let failures = match (paid, failures) {
+            (true, 0) => return,
+            (true, _) => 0,
+            (false, _) => failures + 1,
+        };
+        if failures < FAILURES {
+            self.failures.store(failures, Ordering::Relaxed);
+            return;
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        self.seen.store(0, Ordering::Relaxed);
     }
 
     #[cfg(test)]

@@ -109,10 +109,12 @@ pub(crate) fn spin(cpus: &Cpus, mut pauses: u32, ready: impl Fn() -> bool) -> bo
             sync::pause();
         }
         if ready() {
+            cpus.learn(true);
             return true;
         }
         all += pauses;
         pauses = (2 * pauses).min(PAUSES_MAX);
     }
+    cpus.learn(false);
     false
 }

@@ -1,14 +1,27 @@
 use crate::cpus::Cpus;
 
+/// The test may be moved from CPU to CPU meanwhile, but hardly to 64 of them.
+const MANY: u32 = 64;
+
 #[test]
-fn a_cpu_that_is_not_used_any_more_is_forgotten() {
+fn what_was_seen_is_kept_while_spinning_pays() {
     let cpus = Cpus::new();
-    assert!(cpus.look() >= 1);
+    assert!((1..MANY).contains(&cpus.look()));
     cpus.pretend_all();
-    assert_eq!(cpus.look(), 64);
-    for _ in 0..300 {
-        cpus.look();
+    for turn in 0..1000 {
+        cpus.learn(turn % 10 == 0);
+        assert_eq!(cpus.look(), MANY);
     }
-    // The test may have been moved from CPU to CPU, but hardly to 64 of them.
-    assert!(cpus.look() < 64);
+}
+
+#[test]
+fn what_was_seen_is_forgotten_when_spinning_never_pays() {
+    let cpus = Cpus::new();
+    cpus.pretend_all();
+    let mut spins = 0;
+    while cpus.look() == MANY {
+        cpus.learn(false);
+        spins += 1;
+    }
+    assert_eq!(spins, 16);
 }
