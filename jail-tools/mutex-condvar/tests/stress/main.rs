@@ -24,8 +24,8 @@ mod spare;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The queue adapts to the CPUs on which it has seen waiters, process-wide; and timings of two
-/// stresses at once tell nothing.
+/// One at a time: the locks adapt to the CPUs on which the process's threads wait, and timings of
+/// two stresses at once tell nothing.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
