@@ -75,7 +75,7 @@
 //! puts a node on its stack into a list; whoever makes its wait end does its operation for it
 //! (takes the waiting push's item into the queue, gives the item to the waiting pop), so that
 //! nobody is woken to find that another was faster. Before it sleeps in futex(2), a waiter
-//! polls for at most some microseconds if the queue's threads were seen on several CPUs, and
+//! polls for at most ten or twenty microseconds if the queue's threads were seen on several CPUs, and
 //! yields twice; each only as long as it has paid lately. Nobody makes a system call for a
 //! waiter that does not sleep. The lock is a [`Mutex::asymmetric`]: unlocking is a plain store.
 //!

@@ -24,7 +24,7 @@ use crate::sync::{Instant, MutPtr, UnsafeCell, const_fn};
 /// | going to sleep on it | a system call | two: the first interrupts the process's other running threads |
 /// | made for | everything | critical sections of nanoseconds that are hardly ever slept on |
 ///
-/// A contended lock spins for some microseconds, unless all waiters of the process were seen
+/// A contended lock spins for ten or twenty microseconds at most, unless all waiters of the process were seen
 /// on one CPU, and then sleeps in futex(2).
 ///
 /// ```
