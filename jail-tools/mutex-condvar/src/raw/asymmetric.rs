@@ -35,7 +35,9 @@ impl Raw {
                 self.sleepers.cancel(ticket);
                 return true;
             }
-            if !self.sleepers.wait(ticket, deadline) {
+            // Also after a notification: one that came late must not begin another turn. Who
+            // has the lock then will see the others, who are still counted.
+            if !self.sleepers.wait(ticket, deadline) || deadline.is_some_and(sync::passed) {
                 return self.try_lock();
             }
         }
