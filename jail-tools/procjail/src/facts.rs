@@ -1,0 +1,129 @@
+//! What the caller is and has: observed before anything is decided.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::cgroup::Layout;
+use crate::error::Error;
+use crate::ids::{Caller, subordinate};
+use crate::mountinfo::{self, Mounted};
+use crate::sys;
+
+fn io(path: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |error| {
+        Error::call(
+            "read",
+            path,
+            Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+        )
+    }
+}
+
+/// Types and places of the mounts of the caller's namespace.
+pub(crate) fn mount_points() -> Result<Vec<Mounted>, Error> {
+    let mut points = Vec::with_capacity(64);
+    let listed = sys::each_mount(|fstype, place| {
+        points.push(Mounted {
+            fstype: fstype.to_string_lossy().into_owned(),
+            target: OsStr::from_bytes(place.to_bytes()).into(),
+            ..Mounted::default()
+        });
+    });
+    match listed {
+        Ok(()) => Ok(points),
+        // Before Linux 6.8, or refused by a filter around us.
+        Err(_) => mounted(),
+    }
+}
+
+/// The mounts of the caller's namespace.
+pub(crate) fn mounted() -> Result<Vec<Mounted>, Error> {
+    const PATH: &str = "/proc/self/mountinfo";
+    // One read for most hosts: the kernel makes the text anew for each.
+    let mut text = Vec::with_capacity(1 << 16);
+    let mut file = fs::File::open(PATH).map_err(io(PATH))?;
+    file.read_to_end(&mut text).map_err(io(PATH))?;
+    Ok(mountinfo::parse(&text))
+}
+
+/// The cgroup hierarchies, and where the caller is in them.
+pub(crate) fn layout() -> Result<Layout, Error> {
+    const PATH: &str = "/proc/self/cgroup";
+    let own = fs::read_to_string(PATH).map_err(io(PATH))?;
+    Ok(Layout::of(&mounted()?, &own))
+}
+
+/// The caller, as far as user and group maps go.
+pub(crate) fn caller(privileged: bool) -> Caller {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    // No entry and no file are the same: no subordinate ids.
+    let name = nix::unistd::User::from_uid(uid)
+        .ok()
+        .flatten()
+        .map(|u| u.name);
+    let range = |file: &str| {
+        let text = fs::read_to_string(file).ok()?;
+        subordinate(&text, name.as_deref(), uid.as_raw())
+    };
+    Caller {
+        uid: uid.as_raw(),
+        gid: gid.as_raw(),
+        privileged,
+        subuids: range("/etc/subuid"),
+        subgids: range("/etc/subgid"),
+        helpers: ["newuidmap", "newgidmap"].iter().all(|name| on_path(name)),
+    }
+}
+
+fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
+}
+
+/// The current directory.
+pub(crate) fn current_directory() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|e| Error::Call {
+        call: "getcwd",
+        object: "the current directory".into(),
+        errno: Errno::from_raw(e.raw_os_error().unwrap_or(0)),
+        hint: "it may have been removed: --chdir DIR names another",
+    })
+}
+
+/// A terminal among 0, 1 and 2 that controls us, if we are in its foreground.
+pub(crate) fn terminal() -> Option<i32> {
+    (0..3).find(|fd| sys::is_our_foreground(*fd))
+}
+
+/// The version of Landlock, if the kernel has it and it is on.
+pub(crate) fn landlock_abi() -> Option<i32> {
+    sys::landlock_abi().ok()
+}
+
+/// What the calling thread may do.
+pub(crate) fn permitted() -> Result<crate::capabilities::Capabilities, Error> {
+    sys::permitted()
+        .map(crate::capabilities::Capabilities)
+        .map_err(|errno| Error::call("capget", "the calling thread", errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_ask_see_the_same_mounts() {
+        let by_file = mounted().expect("mountinfo");
+        let mut by_file: Vec<_> = by_file.into_iter().map(|m| (m.target, m.fstype)).collect();
+        let by_call = mount_points().expect("mounts");
+        let mut by_call: Vec<_> = by_call.into_iter().map(|m| (m.target, m.fstype)).collect();
+        by_file.sort();
+        by_call.sort();
+        assert_eq!(by_call, by_file);
+    }
+}

@@ -1,0 +1,460 @@
+//! A jail from its clone to its end, as the supervisor sees it.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use nix::errno::Errno;
+
+use crate::cgroup::{self, Account, Cgroup, KernelLog, Layout, OomWatch};
+use crate::error::Error;
+use crate::facts;
+use crate::ids::{self, Decision};
+use crate::init::{Lines, first_process};
+use crate::keeper::Keeper;
+use crate::owner::Owner;
+use crate::page::{Failure, Page};
+use crate::prepare::{Ready, prepare};
+use crate::prepared::{Op, Prepared};
+use crate::report::{Missing, Report, StepTime, Times, killed_by};
+use crate::spec::{Mode, Protection, Spec};
+use crate::step::Step;
+use crate::supervise::Supervision;
+use crate::sys::{self, CloneArgs, Exit, Side, SigSet};
+
+/// The calling thread's signals, all of them blocked: what is sent from now on waits, and goes to
+/// the command. Dropping it restores the mask.
+#[derive(Debug)]
+pub struct Blocked {
+    pub(crate) before: SigSet,
+    /// Under an ignored SIGCHLD the kernel reaps by itself, and nobody learns how a child ended: it
+    /// is not ignored while this lives.
+    pub(crate) child_was_ignored: bool,
+}
+
+impl Blocked {
+    /// Blocks every signal. To be called before a jail is made, and first of all in `main` if no
+    /// signal is to be lost: the mask that there was is the command's.
+    ///
+    /// # Errors
+    /// None that a kernel was seen to give.
+    pub fn now() -> Result<Self, Error> {
+        let before = sys::set_mask(SigSet::ALL)
+            .map_err(|errno| Error::call("rt_sigprocmask", "of the calling thread", errno))?;
+        let child_was_ignored = sys::set_ignored(libc::SIGCHLD, false)
+            .map_err(|errno| Error::call("rt_sigaction", "of SIGCHLD", errno))?;
+        Ok(Self {
+            before,
+            child_was_ignored,
+        })
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        if self.child_was_ignored {
+            let _ = sys::set_ignored(libc::SIGCHLD, true);
+        }
+        let _ = sys::set_mask(self.before);
+    }
+}
+
+/// A jail that runs. Dropping it kills everything in it and removes what it had.
+///
+/// It must be waited for by the thread that made it: the kernel ends a jail when that thread ends.
+#[derive(Debug)]
+pub struct Jail {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) bell: OwnedFd,
+    pub(crate) prepared: Prepared,
+    pub(crate) as_pid1: bool,
+    missing: Vec<(Protection, String)>,
+    cgroup: Option<Jailed>,
+    // After the cgroup: what that could not remove the keeper may.
+    keeper: Option<Keeper>,
+    started: Instant,
+    started_ns: u64,
+    waited: bool,
+}
+
+/// A jail's cgroup, and what was seen before it filled.
+#[derive(Debug)]
+struct Jailed {
+    cgroup: Cgroup,
+    oom: Option<OomWatch>,
+    log: Option<File>,
+}
+
+/// What is open in the supervisor and in the jail's first process.
+struct Ends {
+    supervisor: OwnedFd,
+    bell: OwnedFd,
+    /// The first process's end, and ours.
+    go: (OwnedFd, OwnedFd),
+}
+
+impl Jail {
+    /// Makes a jail, and starts the command in it. Whether that could be executed is known from
+    /// [`Jail::wait`].
+    ///
+    /// With `announce` the bell rings when the command runs.
+    ///
+    /// # Errors
+    /// Whatever made it impossible; nothing is left then.
+    pub(crate) fn start(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<Self, Error> {
+        let (started, started_ns) = (Instant::now(), sys::monotonic_ns());
+        let Ready {
+            mut prepared,
+            ids,
+            missing,
+        } = prepare(spec, blocked, announce)?;
+        let ends = Ends::open()?;
+        let (plan, layout) = match cgroup_plan(spec)? {
+            Some((plan, layout)) => (Some(plan), Some(layout)),
+            None => (None, None),
+        };
+        let as_pid1 = spec.mode == Mode::AsPid1;
+        let leftover = plan
+            .as_ref()
+            .map(cgroup::Plan::leftover)
+            .unwrap_or_default();
+        let keeper = (as_pid1 || !leftover.is_empty())
+            .then(|| Keeper::start(&leftover, &ends.supervisor))
+            .transpose()?;
+        let cgroup = match (plan, layout) {
+            (Some(plan), Some(layout)) => Some(Jailed::make(plan, &layout)?),
+            _ => None,
+        };
+        if let Some(jailed) = &cgroup {
+            prepared.born_in = jailed.cgroup.open_v2()?;
+            prepared.join = jailed.cgroup.open_v1_procs()?;
+        }
+        let (pid, pidfd) = clone(&prepared, &ends)?;
+        let jail = Self {
+            pid,
+            pidfd,
+            bell: ends.bell,
+            prepared,
+            as_pid1,
+            missing,
+            cgroup,
+            keeper,
+            started,
+            started_ns,
+            waited: false,
+        };
+        jail.let_go(ids.as_ref(), ends.go)?;
+        Ok(jail)
+    }
+
+    /// Does what the first process waits for.
+    fn let_go(
+        &self,
+        ids: Option<&Decision>,
+        (theirs, ours): (OwnedFd, OwnedFd),
+    ) -> Result<(), Error> {
+        drop(theirs);
+        if let Some(ids) = ids {
+            ids::write(ids, self.pid)?;
+        }
+        if let (true, Some(keeper)) = (self.as_pid1, &self.keeper) {
+            keeper.watch(self.pid)?;
+        }
+        if self.prepared.await_go {
+            // A first process that is dead by now is found so by `wait`.
+            sys::write_all(ours.as_raw_fd(), b"g");
+        }
+        Ok(())
+    }
+
+    /// The first process's pid, in the caller's numbers.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Directories of its cgroup; none without one.
+    pub(crate) fn cgroup_dirs(&self) -> Vec<String> {
+        let members = self.cgroup.iter().flat_map(|j| &j.cgroup.members);
+        members.map(|m| m.dir.display().to_string()).collect()
+    }
+
+    pub(crate) fn page(&self) -> &Page {
+        self.prepared.page.page()
+    }
+
+    /// Kills everything in it: by the cgroup, and by the death of PID 1.
+    pub(crate) fn kill(&self) {
+        if let Some(jailed) = &self.cgroup {
+            let _ = jailed.cgroup.kill();
+        }
+        let _ = sys::pidfd_send(self.pidfd.as_raw_fd(), libc::SIGKILL, None);
+    }
+
+    /// Ends the account: the first process has been waited for.
+    pub(crate) fn finish(
+        mut self,
+        exit: &Exit,
+        supervision: &Supervision,
+    ) -> Result<Report, Error> {
+        self.waited = true;
+        if let Some(failure) = self.page().failure() {
+            return Err(self.explain(&failure));
+        }
+        let ended = self.page().ended();
+        if ended.is_none() && !self.as_pid1 && self.page().command().is_none() {
+            return Err(self.died_early(exit));
+        }
+        let raw_status = match ended {
+            Some(ended) => ended.raw_status,
+            // PID 1 was killed, or is the command itself.
+            None => exit.raw_status,
+        };
+        let cgroup_dirs = self.cgroup_dirs();
+        let (account, oom) = match self.cgroup.take() {
+            Some(jailed) => {
+                let (account, oom) = jailed.account();
+                jailed.cgroup.remove()?;
+                (Some(account), oom)
+            }
+            None => (None, None),
+        };
+        let page = self.page();
+        let (reaped, reaped_at_once) = page.reaped_so_far();
+        let (forwarded, without_value) = page.forwarded_so_far();
+        Ok(Report {
+            exit_code: crate::pid1::exit_code(raw_status),
+            raw_wait_status: raw_status,
+            pid: self.pid,
+            cgroup: cgroup_dirs,
+            killed_by: killed_by(
+                raw_status,
+                ended.is_none() && !self.as_pid1,
+                oom.as_ref(),
+                supervision,
+                page.last_signal(),
+            ),
+            oom,
+            command: ended.map(Times::of_command),
+            jail: Times::of_usage(&exit.usage),
+            cgroup_account: account,
+            orphans_reaped: (!self.as_pid1).then(|| reaped.saturating_sub(1)),
+            reaped_at_once: (!self.as_pid1).then_some(reaped_at_once),
+            signals_forwarded: if self.as_pid1 {
+                supervision.forwarded
+            } else {
+                forwarded
+            },
+            signals_without_value: if self.as_pid1 {
+                supervision.without_value
+            } else {
+                without_value
+            },
+            missing: self.all_missing(),
+            steps: self.steps(),
+            wall_us: self.started.elapsed().as_micros() as u64,
+        })
+    }
+
+    fn steps(&self) -> Vec<StepTime> {
+        let since = |ns: u64| ns.saturating_sub(self.started_ns) / 1000;
+        let step = |(step, ns): (Step, u64)| StepTime {
+            step: step.name(),
+            at_us: since(ns),
+        };
+        self.page().began().into_iter().map(step).collect()
+    }
+
+    fn all_missing(&self) -> Vec<Missing> {
+        let mut missing: Vec<Missing> = self
+            .missing
+            .iter()
+            .map(|(protection, why)| Missing {
+                protection: protection.name(),
+                why: why.clone(),
+            })
+            .collect();
+        if let Some(errno) = self.page().missed(crate::command::MISSED_KEYRING) {
+            missing.push(Missing {
+                protection: Protection::Keyring.name(),
+                why: format!("keyctl: {errno}"),
+            });
+        }
+        missing
+    }
+
+    /// A failed step, with its object's name.
+    fn explain(&self, failure: &Failure) -> Error {
+        Error::step(failure, self.object_of(failure))
+    }
+
+    fn object_of(&self, failure: &Failure) -> String {
+        let text = |s: &std::ffi::CString| s.to_string_lossy().into_owned();
+        let mounts = &self.prepared.mounts;
+        match failure.step {
+            Step::JoinCgroup => Some(self.cgroup_dirs().join(" or ")),
+            Step::Source => mounts.sources.get(failure.object).map(|s| text(&s.path)),
+            Step::Mount => mounts.ops.get(failure.object).map(describe),
+            Step::Root => mounts.root.as_ref().map(text),
+            Step::Workdir => Some(text(&mounts.workdir)),
+            Step::Exec => Some(self.prepared.command.program.shown()),
+            Step::User => {
+                let harden = self.prepared.command.harden.as_ref();
+                let user = harden.and_then(|h| h.user);
+                user.map(|(uid, gid)| format!("user {uid}, group {gid}"))
+            }
+            Step::Rlimit => {
+                let harden = self.prepared.command.harden.as_ref();
+                harden
+                    .and_then(|h| h.rlimits.get(failure.object))
+                    .map(|(resource, _)| crate::rlimits::name(*resource).to_owned())
+            }
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    fn died_early(&self, exit: &Exit) -> Error {
+        let step = self.page().step().map_or("be started", Step::text);
+        if libc::WIFSIGNALED(exit.raw_status) {
+            Error::Killed {
+                signal: libc::WTERMSIG(exit.raw_status),
+                step,
+            }
+        } else {
+            Error::Step {
+                step,
+                object: String::new(),
+                errno: Errno::ECANCELED,
+                hint: "the supervisor was about to end",
+                exit_code: crate::command::FAILED,
+            }
+        }
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        if !self.waited {
+            self.kill();
+            let _ = sys::wait_pid(self.pid, 0);
+        }
+    }
+}
+
+impl Ends {
+    fn open() -> Result<Self, Error> {
+        let this = std::process::id();
+        let supervisor = sys::pidfd_open(this as i32)
+            .map_err(|errno| Error::call("pidfd_open", "of the supervisor", errno))?;
+        let bell =
+            sys::event_fd().map_err(|errno| Error::call("eventfd", "for news of PID 1", errno))?;
+        let go = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+            .map_err(|errno| Error::call("pipe2", "to PID 1", errno))?;
+        Ok(Self {
+            supervisor,
+            bell,
+            go,
+        })
+    }
+}
+
+impl Jailed {
+    fn make(plan: cgroup::Plan, layout: &Layout) -> Result<Self, Error> {
+        let owner = Owner::this()
+            .map(|o| o.to_string())
+            .ok_or_else(|| Error::call("read", "/proc/self/stat", Errno::ENOENT))?;
+        let cgroup = plan.make(&owner)?;
+        let oom = cgroup
+            .with("memory")
+            .and_then(|memory| OomWatch::begin(memory, layout));
+        Ok(Self {
+            log: oom.as_ref().and_then(|_| KernelLog::open()),
+            oom,
+            cgroup,
+        })
+    }
+
+    fn account(&self) -> (Account, Option<cgroup::Oom>) {
+        let account = Account::read(&self.cgroup);
+        let log = self.log.as_ref().and_then(|f| f.try_clone().ok());
+        let log = log.map(|mut file| KernelLog::since(&mut file));
+        let kills = account.oom_kills.unwrap_or(0);
+        let oom = self
+            .oom
+            .as_ref()
+            .and_then(|watch| watch.end(kills, log.as_ref()));
+        (account, oom)
+    }
+}
+
+fn cgroup_plan(spec: &Spec) -> Result<Option<(cgroup::Plan, Layout)>, Error> {
+    if !spec.limits.wants_cgroup() {
+        return Ok(None);
+    }
+    let layout = facts::layout()?;
+    let v2 = cgroup::V2Facts::observe(&layout);
+    let owner =
+        Owner::this().ok_or_else(|| Error::call("read", "/proc/self/stat", Errno::ENOENT))?;
+    let name = cgroup::name(owner.pid, owner.start_ticks);
+    Ok(Some((
+        cgroup::plan(&spec.limits, &layout, &v2, &name)?,
+        layout,
+    )))
+}
+
+fn clone(prepared: &Prepared, ends: &Ends) -> Result<(i32, OwnedFd), Error> {
+    let args = CloneArgs {
+        flags: prepared.namespaces,
+        cgroup: prepared.born_in.as_ref().map(AsRawFd::as_raw_fd),
+    };
+    prepared.page.page().at(Step::Clone, 0);
+    match sys::clone3(&args) {
+        Ok(Side::Child) => first_process(
+            prepared,
+            Lines {
+                supervisor: ends.supervisor.as_raw_fd(),
+                go: ends.go.0.as_raw_fd(),
+                // Ours stays open in us alone: a dead supervisor is an end of file.
+                go_ours: ends.go.1.as_raw_fd(),
+                bell: ends.bell.as_raw_fd(),
+            },
+        ),
+        Ok(Side::Parent { pid, pidfd }) => Ok((pid, pidfd)),
+        Err(errno) => Err(Error::Call {
+            call: "clone3",
+            object: "the jail's first process".into(),
+            errno,
+            hint: match errno {
+                Errno::EAGAIN => {
+                    "no process can be had: a pids limit, RLIMIT_NPROC or the pid space is full"
+                }
+                Errno::EPERM => {
+                    "namespaces are refused here: not root, and user namespaces are off (user.max_user_namespaces, kernel.unprivileged_userns_clone, AppArmor, or a seccomp filter around us)"
+                }
+                Errno::ENOSPC => {
+                    "namespaces are nested too deep, or their number is limited (user.max_*_namespaces)"
+                }
+                Errno::ENOSYS => "clone3 needs Linux 5.5, or a seccomp filter around us refuses it",
+                _ => "",
+            },
+        }),
+    }
+}
+
+fn describe(op: &Op) -> String {
+    let path = op.path().to_string_lossy();
+    match op {
+        Op::Directory { .. } => format!("(make the directory) {path}"),
+        Op::Remove { .. } => format!("(remove) {path}"),
+        Op::Node { .. } => format!("(make the device) {path}"),
+        Op::File { .. } => format!("(make the file) {path}"),
+        Op::Symlink { .. } => format!("(make the link) {path}"),
+        Op::New { fstype, .. } => format!("{} on {path}", fstype.to_string_lossy()),
+        Op::Attach { .. } => format!("(move_mount) on {path}"),
+        Op::Cover { with, .. } => format!("{} over {path}", with.to_string_lossy()),
+        Op::Writable { .. } => format!("(to be written) {path}"),
+        Op::ReadOnly { .. } => format!("(read-only) {path}"),
+    }
+}

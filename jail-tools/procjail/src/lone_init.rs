@@ -1,0 +1,93 @@
+//! Only the init: PID 1, or a subreaper, of somebody else's container.
+
+use std::ffi::OsString;
+use std::os::fd::AsRawFd;
+
+use crate::error::Error;
+use crate::facts;
+use crate::init::spawn_command;
+use crate::jail::Blocked;
+use crate::page::Page;
+use crate::pid1::{Outer, Pid1};
+use crate::prepared::{Command, Session};
+use crate::program::{Variable, program};
+use crate::signals::{Rewrite, Signal};
+use crate::stack::Stack;
+use crate::sys;
+
+/// What an init is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// The program and its arguments.
+    pub command: Vec<OsString>,
+    /// Signals go to the command's process group.
+    pub group: bool,
+    /// Be the parent of orphans without being PID 1.
+    pub subreaper: bool,
+    /// The command gets a session of its own.
+    pub session: bool,
+    /// What is passed on in place of what.
+    pub rewrite: Rewrite,
+    /// What we get when our parent dies.
+    pub parent_death: Option<Signal>,
+}
+
+/// Runs a command as its init, and returns the exit code that says how it ended.
+///
+/// # Errors
+/// Whatever kept the command from running.
+pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
+    if options.subreaper {
+        sys::set_subreaper()
+            .map_err(|errno| Error::call("prctl", "PR_SET_CHILD_SUBREAPER", errno))?;
+    }
+    if let Some(signal) = options.parent_death {
+        sys::parent_death_signal(signal.number())
+            .map_err(|errno| Error::call("prctl", "PR_SET_PDEATHSIG", errno))?;
+    }
+    let variables: Vec<Variable> = std::env::vars_os().collect();
+    let terminal = facts::terminal();
+    let command = Command {
+        program: program(&options.command, &variables)?,
+        session: if options.session {
+            Session::Own
+        } else {
+            Session::Group
+        },
+        terminal,
+        mask: blocked.before,
+        ignore_child: blocked.child_was_ignored,
+        stack: Stack::new().map_err(|errno| Error::call("mmap", "a stack", errno))?,
+        death_signal: None,
+        harden: None,
+    };
+    let page = Page::default();
+    let (pid, pidfd) = spawn_command(&command, &page).map_err(|errno| Error::Call {
+        call: "clone",
+        object: "the command's process".into(),
+        errno,
+        hint: "a pids limit, RLIMIT_NPROC or the pid space may be full",
+    })?;
+    let pid1 = Pid1 {
+        page: &page,
+        command: pid,
+        command_fd: pidfd.as_raw_fd(),
+        group: options.group,
+        terminal,
+        rewrite: &options.rewrite,
+        outer: match terminal {
+            Some(_) => Outer::Ourselves {
+                group: sys::own_group(),
+            },
+            None => Outer::Nobody,
+        },
+    };
+    let code = pid1.serve();
+    if let Some(terminal) = terminal {
+        let _ = sys::give_foreground(terminal, sys::own_group());
+    }
+    match page.failure() {
+        Some(failure) => Err(Error::step(&failure, command.program.shown())),
+        None => Ok(code),
+    }
+}

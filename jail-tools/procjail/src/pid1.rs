@@ -1,0 +1,164 @@
+//! PID 1: passes signals on and reaps, and ends as its command ends. It sleeps until a signal is
+//! there; it allocates nothing, takes no lock and makes raw calls only.
+//!
+//! Every signal is blocked, from before this process existed: what is sent at any time stays
+//! pending until it is taken here, and the kernel cannot drop one because PID 1 has no handler
+//! (kernel/signal.c, `sig_ignored`: a blocked signal is never ignored when it is sent).
+
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+
+use crate::command::FAILED;
+use crate::page::Page;
+use crate::signals::{Rewrite, passed_on};
+use crate::step::Step;
+use crate::sys::{self, Exit, RawInfo, SigSet};
+
+/// What PID 1 serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pid1<'a> {
+    pub(crate) page: &'a Page,
+    /// The command's process.
+    pub(crate) command: i32,
+    pub(crate) command_fd: RawFd,
+    /// Signals go to the command's process group.
+    pub(crate) group: bool,
+    /// The command has the terminal: what continues it continues its group.
+    pub(crate) terminal: Option<RawFd>,
+    pub(crate) rewrite: &'a Rewrite,
+    pub(crate) outer: Outer,
+}
+
+/// Who hears that the command was stopped or goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outer {
+    /// The supervisor, by an eventfd.
+    Bell(RawFd),
+    /// Whoever started us: we stop as the command did.
+    Ourselves {
+        /// Our process group, which has the terminal then.
+        group: i32,
+    },
+    /// Nobody.
+    Nobody,
+}
+
+impl Pid1<'_> {
+    /// Serves until the command has ended, and returns the exit code that says how.
+    pub(crate) fn serve(&self) -> i32 {
+        loop {
+            match sys::wait_info(SigSet::ALL) {
+                Ok(info) if info.signo == libc::SIGCHLD => {
+                    if let Some(exit) = self.reap() {
+                        return exit_code(exit.raw_status);
+                    }
+                }
+                Ok(info) => self.pass_on(&info),
+                Err(Errno::EINTR) => {}
+                Err(errno) => {
+                    self.page.fail(errno);
+                    return FAILED;
+                }
+            }
+        }
+    }
+
+    /// Takes every child that has changed: one SIGCHLD may stand for many. Returns the command's end.
+    fn reap(&self) -> Option<Exit> {
+        let (mut reaped, mut end) = (0, None);
+        while let Ok(Some(exit)) = sys::wait_any() {
+            let status = exit.raw_status;
+            let of_command = exit.pid == self.command;
+            if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
+                reaped += 1;
+                if of_command {
+                    end = Some(exit);
+                    break;
+                }
+            } else if of_command {
+                self.stopped_or_continued(status);
+            }
+        }
+        self.page.reaped(reaped);
+        if let Some(exit) = &end {
+            self.page.at(Step::Ended, 0);
+            self.page.set_ended(exit);
+        }
+        end
+    }
+
+    fn stopped_or_continued(&self, status: i32) {
+        let signo = if libc::WIFSTOPPED(status) {
+            libc::WSTOPSIG(status)
+        } else {
+            0
+        };
+        self.page.set_stopped(signo);
+        match (self.outer, self.terminal) {
+            (Outer::Bell(bell), _) => ring(bell),
+            (Outer::Ourselves { group }, Some(terminal)) if signo != 0 => {
+                self.stop_ourselves(terminal, group);
+            }
+            _ => {}
+        }
+    }
+
+    /// Job control without a supervisor: the shell that started us sees us stop, and the terminal is
+    /// its own to give. PID 1 of a namespace cannot stop itself, and has no shell above it there.
+    fn stop_ourselves(&self, terminal: RawFd, group: i32) {
+        let own = nix::unistd::getpid().as_raw();
+        if own == 1 {
+            return;
+        }
+        let _ = sys::give_foreground(terminal, group);
+        let _ = sys::kill(own, libc::SIGSTOP);
+        // Here we are continued. The SIGCONT is pending, and goes on to the command's group next.
+        let _ = sys::give_foreground(terminal, self.command);
+    }
+
+    fn pass_on(&self, received: &RawInfo) {
+        let signo = self.rewrite.apply(received.signo);
+        if signo == 0 {
+            return;
+        }
+        let to_group = self.group || (signo == libc::SIGCONT && self.terminal.is_some());
+        let info = passed_on(received, signo);
+        let sent = if to_group {
+            sys::pidfd_send_group(self.command_fd, signo, &info)
+        } else {
+            // The number is the command's: it is ours to reap, and has not been.
+            sys::queue_info(self.command, &info)
+        };
+        match sent {
+            Ok(()) => self.page.forwarded(received, true),
+            Err(Errno::ESRCH) => {}
+            // A full queue (RLIMIT_SIGPENDING), or a kernel before 6.9 that knows no groups: without
+            // the value, but not lost.
+            Err(_) => {
+                let to = if to_group {
+                    -self.command
+                } else {
+                    self.command
+                };
+                if sys::kill(to, signo).is_ok() {
+                    self.page.forwarded(received, false);
+                }
+            }
+        }
+    }
+}
+
+/// Wakes the supervisor, to look at the page.
+pub(crate) fn ring(bell: RawFd) {
+    sys::write_all(bell, &1u64.to_ne_bytes());
+}
+
+/// The command's code, or 128 and the signal's number.
+pub(crate) fn exit_code(raw_status: i32) -> i32 {
+    if libc::WIFEXITED(raw_status) {
+        libc::WEXITSTATUS(raw_status)
+    } else {
+        128 + libc::WTERMSIG(raw_status)
+    }
+}

@@ -1,0 +1,252 @@
+//! From what is asked and what the caller is to what the kernel will be told. No change is made.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::capabilities::{self, Capabilities};
+use crate::error::Error;
+use crate::facts;
+use crate::files;
+use crate::ids::{self, Decision};
+use crate::jail::Blocked;
+use crate::landlock;
+use crate::page::Shared;
+use crate::prepared::{Command, Harden, Pid1Plan, Prepared, Session};
+use crate::program::{Variable, c_string, environment, program};
+use crate::seccomp;
+use crate::signals::{Rewrite, Signal};
+use crate::spec::{Mode, Protection, Spec};
+use crate::stack::Stack;
+use crate::sys;
+
+/// What is known once everything was decided.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) prepared: Prepared,
+    pub(crate) ids: Option<Decision>,
+    /// Protections that cannot be had here, and why.
+    pub(crate) missing: Vec<(Protection, String)>,
+}
+
+/// Decides everything.
+///
+/// # Errors
+/// What cannot be done, before anything was.
+pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<Ready, Error> {
+    check(spec)?;
+    let permitted = facts::permitted()?;
+    let needs_user = !permitted.has_sys_admin();
+    let ids = if spec.unshare.user || needs_user {
+        let privileged = !needs_user && permitted.has(capabilities::SETUID);
+        Some(ids::decide(&spec.maps, &facts::caller(privileged))?)
+    } else if spec.maps.uids.is_empty() && spec.maps.gids.is_empty() {
+        None
+    } else {
+        return Err(Error::Refused(
+            "--uid-map and --gid-map need --unshare user".into(),
+        ));
+    };
+    let mut missing = Vec::new();
+    let harden = harden(spec, ids.as_ref(), &mut missing)?;
+    let caller: Vec<Variable> = std::env::vars_os().collect();
+    let variables = environment(
+        &caller,
+        &spec.environment,
+        spec.hardening.has(Protection::Env),
+    );
+    let terminal = facts::terminal();
+    let as_pid1 = spec.mode == Mode::AsPid1;
+    let pid1 = match spec.mode {
+        Mode::AsPid1 => None,
+        Mode::Init { group } => Some(Pid1Plan {
+            group,
+            rewrite: {
+                // Also for a TERM that comes from inside.
+                let mut rewrite = Rewrite::default();
+                rewrite.set(Signal::TERM, Some(spec.signals.stop));
+                rewrite
+            },
+            announce,
+            capabilities: spec
+                .hardening
+                .has(Protection::Caps)
+                .then_some(Capabilities(1 << capabilities::KILL)),
+        }),
+    };
+    let mounted = if spec.files.rootfs.is_none() {
+        facts::mount_points()?
+    } else {
+        Vec::new()
+    };
+    let current = match &spec.files.workdir {
+        None if spec.files.rootfs.is_none() => facts::current_directory()?,
+        _ => "/".into(),
+    };
+    // A file system of a user namespace has no devices.
+    let nodes = ids.is_none() && permitted.has(capabilities::MKNOD);
+    let prepared = Prepared {
+        namespaces: namespaces(spec, ids.is_some()),
+        born_in: None,
+        join: Vec::new(),
+        await_go: ids.is_some() || as_pid1,
+        become_root: ids.as_ref().is_some_and(Decision::has_root),
+        cgroup_namespace: spec.unshare.cgroup,
+        time_offsets: time_offsets(spec)?,
+        hostname: hostname(spec)?,
+        mounts: files::plan(&spec.files, &spec.hardening, &mounted, &current, nodes)?,
+        pid1,
+        command: Command {
+            program: program(&spec.command, &variables)?,
+            session: Session::Group,
+            terminal,
+            mask: blocked.before,
+            ignore_child: blocked.child_was_ignored,
+            stack: Stack::new().map_err(|errno| Error::call("mmap", "a stack", errno))?,
+            death_signal: as_pid1.then_some(libc::SIGKILL),
+            harden: Some(harden),
+        },
+        page: Shared::new().map_err(|errno| Error::call("mmap", "a page", errno))?,
+    };
+    Ok(Ready {
+        prepared,
+        ids,
+        missing,
+    })
+}
+
+/// Combinations that are none.
+fn check(spec: &Spec) -> Result<(), Error> {
+    let refuse = |why: &str| Err(Error::Refused(why.into()));
+    if spec.command.is_empty() {
+        return Err(Error::NoCommand);
+    }
+    if spec.mode == Mode::AsPid1 && spec.unshare.time.is_some() {
+        return refuse(
+            "a time namespace holds from the next child on, and --as-pid1 has none: leave out one of the two",
+        );
+    }
+    for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
+        match sys::is_directory(fd) {
+            Ok(false) => {}
+            Ok(true) => {
+                return Err(Error::Refused(format!(
+                    "descriptor {fd} is a directory of the host, from which `..` leads out of the jail: --bind it"
+                )));
+            }
+            // Without 0, 1 or 2 the command is as its caller wants it.
+            Err(_) if fd < 3 => {}
+            Err(errno) => {
+                return Err(Error::call(
+                    "fstat",
+                    format!("descriptor {fd} of --pass-fd"),
+                    errno,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn namespaces(spec: &Spec, user: bool) -> u64 {
+    let optional = [
+        (spec.unshare.net, libc::CLONE_NEWNET),
+        (user, libc::CLONE_NEWUSER),
+    ];
+    let always = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let wanted = optional.into_iter().filter(|(wanted, _)| *wanted);
+    wanted.fold(always, |flags, (_, flag)| flags | flag) as u64
+}
+
+fn time_offsets(spec: &Spec) -> Result<Option<CString>, Error> {
+    let text = |time: crate::spec::TimeOffsets| {
+        format!(
+            "monotonic {} 0\nboottime {} 0\n",
+            time.monotonic_s, time.boottime_s
+        )
+    };
+    spec.unshare
+        .time
+        .map(|time| c_string(text(time).into_bytes()))
+        .transpose()
+}
+
+fn hostname(spec: &Spec) -> Result<Option<CString>, Error> {
+    /// `__NEW_UTS_LEN` (include/uapi/linux/utsname.h).
+    const BYTES_MAX: usize = 64;
+    let Some(name) = &spec.files.hostname else {
+        return Ok(None);
+    };
+    if name.is_empty() || name.len() > BYTES_MAX {
+        return Err(Error::Refused(format!(
+            "a host name has 1 to {BYTES_MAX} bytes, and `{}` has {}",
+            name.display(),
+            name.len()
+        )));
+    }
+    c_string(name.as_bytes().to_vec()).map(Some)
+}
+
+fn harden(
+    spec: &Spec,
+    ids: Option<&Decision>,
+    missing: &mut Vec<(Protection, String)>,
+) -> Result<Harden, Error> {
+    let hardening = &spec.hardening;
+    let has = |protection| hardening.has(protection);
+    let landlock = match (has(Protection::Landlock), facts::landlock_abi()) {
+        (false, _) => None,
+        (true, Some(abi)) if abi >= landlock::ABI_MIN => Some(abi),
+        (true, Some(abi)) => {
+            let why = format!(
+                "the kernel's version {abi} would refuse every move of a file (Linux 5.19 has 2)"
+            );
+            missing.push((Protection::Landlock, why));
+            None
+        }
+        (true, None) => {
+            missing.push((
+                Protection::Landlock,
+                "this kernel has none, or it is off (lsm=)".into(),
+            ));
+            None
+        }
+    };
+    let denied = ids.is_some_and(|d| d.writer == ids::Writer::Own);
+    let groups = has(Protection::Groups) && !denied;
+    if has(Protection::Groups) && denied {
+        let why = "setgroups(2) is given up where one maps only oneself: supplementary groups stay";
+        missing.push((Protection::Groups, why.into()));
+    }
+    let seccomp = has(Protection::Seccomp)
+        .then(|| seccomp::program(&hardening.seccomp_allow))
+        .transpose()?;
+    let keep = hardening.capabilities.with(hardening.added);
+    let mut keep_fds: Vec<u32> = spec.pass_fds.iter().map(|fd| *fd as u32).collect();
+    keep_fds.sort_unstable();
+    keep_fds.dedup();
+    let user = spec.user.map(|user| (user.uid, user.gid));
+    Ok(Harden {
+        keyring: has(Protection::Keyring),
+        rlimits: spec
+            .rlimits
+            .iter()
+            .map(|l| {
+                (
+                    l.resource,
+                    libc::rlimit64 {
+                        rlim_cur: l.soft,
+                        rlim_max: l.hard,
+                    },
+                )
+            })
+            .collect(),
+        groups,
+        user,
+        no_new_privs: has(Protection::NoNewPrivs),
+        landlock,
+        seccomp,
+        capabilities: has(Protection::Caps).then_some(keep),
+        ambient: hardening.added,
+        keep_fds: has(Protection::Fds).then_some(keep_fds),
+    })
+}

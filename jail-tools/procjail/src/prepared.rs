@@ -1,0 +1,242 @@
+//! All that the processes of a jail need, made before they are: after the clone nothing is
+//! allocated, and what stands here is only read.
+
+use std::borrow::Cow;
+use std::ffi::CString;
+use std::os::fd::{OwnedFd, RawFd};
+
+use crate::capabilities::Capabilities;
+use crate::page::Shared;
+use crate::signals::Rewrite;
+use crate::stack::Stack;
+use crate::sys::SigSet;
+
+/// A jail, ready to be cloned.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// `CLONE_NEW…`.
+    pub(crate) namespaces: u64,
+    /// v2 cgroup to be born in.
+    pub(crate) born_in: Option<OwnedFd>,
+    /// `cgroup.procs` of the v1 cgroups to join.
+    pub(crate) join: Vec<OwnedFd>,
+    /// Wait for a byte before anything: maps or a keeper are being made.
+    pub(crate) await_go: bool,
+    pub(crate) become_root: bool,
+    pub(crate) cgroup_namespace: bool,
+    /// What to write into timens_offsets.
+    pub(crate) time_offsets: Option<CString>,
+    pub(crate) hostname: Option<CString>,
+    pub(crate) mounts: Mounts,
+    pub(crate) pid1: Option<Pid1Plan>,
+    pub(crate) command: Command,
+    pub(crate) page: Shared,
+}
+
+/// What PID 1 does, if it is ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pid1Plan {
+    pub(crate) group: bool,
+    pub(crate) rewrite: Rewrite,
+    /// Ring the bell when the command runs.
+    pub(crate) announce: bool,
+    /// Capabilities that it keeps; `None` keeps all.
+    pub(crate) capabilities: Option<Capabilities>,
+}
+
+/// The mounts, in the order in which they are made.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    /// What is taken hold of while the host's tree is still as it was.
+    pub(crate) sources: Vec<Source>,
+    /// Attributes (`MountAttr`) for every mount that the jail inherits.
+    pub(crate) inherited: u64,
+    /// The directory that becomes `/`.
+    pub(crate) root: Option<CString>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) workdir: CString,
+}
+
+/// A mount outside that is to be one inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) path: CString,
+    pub(crate) recursive: bool,
+}
+
+/// Most sources a jail may have: their descriptors are kept on PID 1's stack.
+pub(crate) const SOURCES_MAX: usize = 64;
+
+/// One thing that is done to the jail's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Op {
+    Directory {
+        path: CString,
+        mode: u32,
+    },
+    /// Removes an empty directory.
+    Remove {
+        path: CString,
+    },
+    /// A character device.
+    Node {
+        path: CString,
+        major: u32,
+        minor: u32,
+    },
+    /// An empty file to mount on.
+    File {
+        path: CString,
+    },
+    Symlink {
+        to: CString,
+        path: CString,
+    },
+    /// A new file system.
+    New {
+        fstype: CString,
+        path: CString,
+        flags: u64,
+        data: CString,
+        /// Nothing to mount on is no error.
+        optional: bool,
+    },
+    /// A source, by its number.
+    Attach {
+        source: usize,
+        path: CString,
+        /// Attributes (`MountAttr`) that it gets.
+        attr: u64,
+    },
+    /// A file of the jail over another.
+    Cover {
+        with: CString,
+        path: CString,
+    },
+    /// The mount at a path, not what is below it.
+    Writable {
+        path: CString,
+    },
+    /// The mount at a path and all below it; a mount is made there if there is none.
+    ReadOnly {
+        path: CString,
+        optional: bool,
+    },
+}
+
+impl Op {
+    /// Where it is done.
+    pub(crate) fn path(&self) -> &CString {
+        match self {
+            Self::Directory { path, .. }
+            | Self::Remove { path }
+            | Self::Node { path, .. }
+            | Self::File { path }
+            | Self::Symlink { path, .. }
+            | Self::New { path, .. }
+            | Self::Attach { path, .. }
+            | Self::Cover { path, .. }
+            | Self::Writable { path }
+            | Self::ReadOnly { path, .. } => path,
+        }
+    }
+}
+
+/// The command's process, from its clone to its exec.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) program: Program,
+    pub(crate) session: Session,
+    /// A descriptor of the terminal whose foreground it becomes.
+    pub(crate) terminal: Option<RawFd>,
+    /// Signals blocked in it: those that were blocked in us.
+    pub(crate) mask: SigSet,
+    /// SIGCHLD is to be ignored in it, as it was in us before.
+    pub(crate) ignore_child: bool,
+    /// What it runs on until it executes, in the memory of PID 1.
+    pub(crate) stack: Stack,
+    /// PDEATHSIG, set last.
+    pub(crate) death_signal: Option<i32>,
+    /// `None`: it gets what we have.
+    pub(crate) harden: Option<Harden>,
+}
+
+/// Which session and process group the command is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// A process group of its own, in our session.
+    Group,
+    /// A session of its own; it takes the terminal along if there is one.
+    Own,
+}
+
+/// What is executed.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Where it may be: each is tried.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) argv: CStrings,
+    pub(crate) envp: CStrings,
+}
+
+impl Program {
+    /// For messages: what was to be executed.
+    pub(crate) fn shown(&self) -> String {
+        match self.candidates.as_slice() {
+            [] => "a program without a name".into(),
+            [path] => path.to_string_lossy().into_owned(),
+            [first, ..] => {
+                let path = first.to_string_lossy();
+                let name = path.rsplit('/').next().unwrap_or_default();
+                format!("{name} (looked for on PATH)")
+            }
+        }
+    }
+}
+
+/// Strings and the array of pointers to them that exec wants.
+#[derive(Debug)]
+pub(crate) struct CStrings {
+    /// Owns what the pointers point to.
+    _strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl CStrings {
+    pub(crate) fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain([std::ptr::null()])
+            .collect();
+        Self {
+            _strings: strings,
+            pointers,
+        }
+    }
+
+    /// The pointers; the last one is null.
+    pub(crate) fn pointers(&self) -> &[*const libc::c_char] {
+        &self.pointers
+    }
+}
+
+/// What the command is kept from.
+#[derive(Debug)]
+pub(crate) struct Harden {
+    pub(crate) keyring: bool,
+    pub(crate) rlimits: Vec<(u32, libc::rlimit64)>,
+    /// Drops supplementary groups.
+    pub(crate) groups: bool,
+    pub(crate) user: Option<(u32, u32)>,
+    pub(crate) no_new_privs: bool,
+    /// The Landlock version to use; `None`: not used.
+    pub(crate) landlock: Option<i32>,
+    pub(crate) seccomp: Option<Cow<'static, [libc::sock_filter]>>,
+    /// Capabilities that stay.
+    pub(crate) capabilities: Option<Capabilities>,
+    /// Raised into the ambient set, for a command that is not root.
+    pub(crate) ambient: Capabilities,
+    /// Descriptors that stay open, ascending; `None`: all.
+    pub(crate) keep_fds: Option<Vec<u32>>,
+}

@@ -1,0 +1,251 @@
+//! The supervisor's loop: it sleeps until a signal, news of PID 1, or the end of the grace.
+
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::jail::{Blocked, Jail};
+use crate::page::LastSignal;
+use crate::report::Report;
+use crate::signals::{Signal, passed_on};
+use crate::spec::{Signals, Spec};
+use crate::sys::{self, Exit, RawInfo, SigSet};
+
+/// What happens in a jail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The command was executed.
+    Started {
+        /// PID 1 of the jail, in the caller's numbers.
+        pid: i32,
+        /// The command, in the jail's numbers.
+        command: i32,
+        /// Directories of the cgroup.
+        cgroup: Vec<String>,
+    },
+    /// The command was stopped.
+    Stopped {
+        /// By which signal.
+        signal: String,
+    },
+    /// The command goes on.
+    Continued,
+    /// The grace was over, and everything is being killed.
+    GraceOver,
+}
+
+/// What the supervisor did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Supervision {
+    /// The grace was over.
+    pub(crate) killed: bool,
+    /// The last signal that went in, as it came.
+    pub(crate) last: Option<LastSignal>,
+    pub(crate) forwarded: u64,
+    pub(crate) without_value: u64,
+}
+
+/// Runs a command in a jail, and passes on to it every signal that the calling thread is sent.
+///
+/// # Errors
+/// Whatever kept the command from running; nothing is left then.
+pub fn run(
+    spec: &Spec,
+    blocked: &Blocked,
+    wants_events: bool,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<Report, Error> {
+    let jail = Jail::start(spec, blocked, wants_events)?;
+    let mut supervisor = Supervisor {
+        jail: &jail,
+        signals: &spec.signals,
+        did: Supervision::default(),
+        deadline: None,
+        announced: false,
+        stopped: None,
+    };
+    let ended = supervisor.until_the_end(on_event);
+    let did = supervisor.did;
+    if let Some(terminal) = jail.prepared.command.terminal {
+        // For whoever uses it next: a script has no job control of its own.
+        let _ = sys::give_foreground(terminal, sys::own_group());
+    }
+    let exit = ended?;
+    jail.finish(&exit, &did)
+}
+
+struct Supervisor<'a> {
+    jail: &'a Jail,
+    signals: &'a Signals,
+    did: Supervision,
+    deadline: Option<Instant>,
+    announced: bool,
+    stopped: Option<i32>,
+}
+
+impl Supervisor<'_> {
+    fn until_the_end(&mut self, on_event: &mut dyn FnMut(&Event)) -> Result<Exit, Error> {
+        let signals = sys::signal_fd(SigSet::ALL)
+            .map_err(|errno| Error::call("signalfd4", "of the supervisor", errno))?;
+        loop {
+            let mut fds = [&signals, &self.jail.pidfd, &self.jail.bell].map(|fd| libc::pollfd {
+                fd: fd.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            });
+            sys::poll(&mut fds, self.timeout_ms())
+                .map_err(|errno| Error::call("poll", "of the supervisor", errno))?;
+            if fds[0].revents != 0 {
+                while let Ok(Some(info)) = sys::take_info(SigSet::ALL) {
+                    self.received(&info, on_event);
+                }
+            }
+            if fds[2].revents != 0 {
+                let _ = sys::read_once(self.jail.bell.as_raw_fd(), &mut [0; 8]);
+                self.news(on_event);
+            }
+            // Its end, of which the descriptor tells; of stops SIGCHLD did.
+            if let Some(exit) = self.look(on_event)? {
+                self.last_news(on_event);
+                return Ok(exit);
+            }
+            if self.deadline.is_some_and(|at| at <= Instant::now()) {
+                self.deadline = None;
+                self.did.killed = true;
+                on_event(&Event::GraceOver);
+                self.jail.kill();
+            }
+        }
+    }
+
+    /// −1 is for ever; a time that is begun is waited for.
+    fn timeout_ms(&self) -> i32 {
+        let Some(at) = self.deadline else {
+            return -1;
+        };
+        let left = at.saturating_duration_since(Instant::now());
+        i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    }
+
+    fn received(&mut self, info: &RawInfo, on_event: &mut dyn FnMut(&Event)) {
+        if info.signo == libc::SIGCHLD {
+            return;
+        }
+        if matches!(info.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+            && self.deadline.is_none()
+            && !self.did.killed
+        {
+            self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
+        }
+        let signo = if info.signo == libc::SIGTERM {
+            self.signals.stop.number()
+        } else {
+            info.signo
+        };
+        let _ = on_event;
+        self.pass_on(info, signo);
+    }
+
+    fn pass_on(&mut self, received: &RawInfo, signo: i32) {
+        let pidfd = self.jail.pidfd.as_raw_fd();
+        let info = passed_on(received, signo);
+        let sent = match sys::pidfd_send(pidfd, signo, Some(&info)) {
+            // The value is lost, the signal is not.
+            Err(Errno::EAGAIN | Errno::EPERM | Errno::EINVAL) => {
+                self.did.without_value += 1;
+                sys::pidfd_send(pidfd, signo, None)
+            }
+            other => other,
+        };
+        if sent.is_ok() {
+            self.did.forwarded += 1;
+            self.did.last = Some(LastSignal {
+                signo,
+                pid: info.pid,
+                uid: info.uid,
+            });
+        }
+    }
+
+    fn news(&mut self, on_event: &mut dyn FnMut(&Event)) {
+        let page = self.jail.page();
+        if let (false, Some(command), None) = (self.announced, page.command(), page.failure()) {
+            self.announced = true;
+            on_event(&Event::Started {
+                pid: self.jail.pid,
+                command,
+                cgroup: self.jail.cgroup_dirs(),
+            });
+        }
+        self.set_stopped(page.stopped(), on_event);
+    }
+
+    /// Going on and ending are one change for whoever waits, if they come soon after each other; but
+    /// what is stopped can end by SIGKILL alone.
+    fn last_news(&mut self, on_event: &mut dyn FnMut(&Event)) {
+        self.news(on_event);
+        let ended = self.jail.page().ended().map(|e| e.raw_status);
+        let killed =
+            ended.is_none_or(|s| libc::WIFSIGNALED(s) && libc::WTERMSIG(s) == libc::SIGKILL);
+        if !killed {
+            self.set_stopped(None, on_event);
+        }
+    }
+
+    fn set_stopped(&mut self, stopped: Option<i32>, on_event: &mut dyn FnMut(&Event)) {
+        if stopped == self.stopped {
+            return;
+        }
+        self.stopped = stopped;
+        match stopped {
+            Some(signo) => {
+                let signal =
+                    Signal::new(signo).map_or_else(|| signo.to_string(), |s| s.to_string());
+                on_event(&Event::Stopped { signal });
+                if let Some(terminal) = self.jail.prepared.command.terminal {
+                    stop_too(terminal);
+                }
+            }
+            None => on_event(&Event::Continued),
+        }
+    }
+
+    /// Has PID 1 changed its state? Its end is returned.
+    fn look(&mut self, on_event: &mut dyn FnMut(&Event)) -> Result<Option<Exit>, Error> {
+        loop {
+            let options = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
+            let changed = sys::wait_pid(self.jail.pid, options)
+                .map_err(|errno| Error::call("wait4", "the jail's first process", errno))?;
+            let Some(exit) = changed else {
+                return Ok(None);
+            };
+            if libc::WIFEXITED(exit.raw_status) || libc::WIFSIGNALED(exit.raw_status) {
+                return Ok(Some(exit));
+            }
+            if self.jail.as_pid1 {
+                let stopped =
+                    libc::WIFSTOPPED(exit.raw_status).then(|| libc::WSTOPSIG(exit.raw_status));
+                self.set_stopped(stopped, on_event);
+            }
+        }
+    }
+}
+
+/// Job control: the shell that started us sees us stop as the command did, and has its terminal.
+fn stop_too(terminal: i32) {
+    let command_group = sys::foreground(terminal);
+    let own = sys::own_group();
+    let _ = sys::give_foreground(terminal, own);
+    let _ = sys::kill(std::process::id() as i32, libc::SIGSTOP);
+    // Here we are continued. SIGCONT is pending, and goes on to the command next.
+    if let (Ok(group), Ok(foreground)) = (command_group, sys::foreground(terminal))
+        && foreground == own
+        && group > 0
+    {
+        let _ = sys::give_foreground(terminal, group);
+    }
+}
