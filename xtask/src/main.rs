@@ -3,6 +3,7 @@
 //! are tested as tables.
 
 mod checkers;
+mod jail_binary;
 mod object;
 mod observe;
 mod sanitize;
@@ -43,6 +44,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build the static `procjail`, then `procjail ARGS…`
+    // Its help is that of `procjail`.
+    #[command(disable_help_flag = true)]
+    Jail {
+        /// Verb and options of `procjail`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run all tests, and say which could not run and why
     Test(verbs::test::Options),
     /// Compile the BPF programs from source
@@ -59,8 +68,8 @@ enum Verb {
     Kernels(verbs::kernels::Options),
     /// Everything that must pass before a merge
     Ci,
-    /// Measure the observer's own cost (`jail-tools overhead ARGS…`), or the queue beside its peers
-    /// (`queue ARGS…`)
+    /// Measure the observer's own cost (`jail-tools overhead ARGS…`), the queue beside its peers
+    /// (`queue ARGS…`), or the jail beside its own (`jail ARGS…`)
     Bench(verbs::bench::Options),
 }
 
@@ -78,6 +87,7 @@ fn run(cli: Cli) -> Result<()> {
     let workspace = Workspace::find()?;
     match cli.verb {
         Verb::Run { args } => verbs::run::run(&workspace, &args),
+        Verb::Jail { args } => verbs::jail::run(&workspace, &args),
         Verb::Test(options) => verbs::test::run(&workspace, &options),
         Verb::BuildEbpf(options) => verbs::build_ebpf::run(&workspace, &options),
         Verb::Setup { dry_run } => verbs::setup::run(&workspace, dry_run),
@@ -99,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn options_after_run_and_bench_are_passed_on() {
+    fn options_after_run_jail_and_bench_are_passed_on() {
         for line in [
             ["xtask", "run", "syslat", "--quick", "--help"].as_slice(),
             &["xtask", "run", "--quick", "syslat", "--help"],
@@ -115,6 +125,13 @@ mod tests {
                 line[2..].iter().map(OsString::from).collect::<Vec<_>>()
             );
         }
+        let jail = [
+            "xtask", "jail", "run", "--help", "--", "ls", "-l", "--", "x",
+        ];
+        let Ok(Verb::Jail { args }) = Cli::try_parse_from(jail).map(|cli| cli.verb) else {
+            panic!("`jail` was parsed as another verb");
+        };
+        assert_eq!(args, jail[2..]);
         let bench = ["xtask", "bench", "--json", "-n", "3"];
         assert!(Cli::try_parse_from(bench).is_ok());
     }

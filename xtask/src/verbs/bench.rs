@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: what is measured of the project itself. The observer's own cost, as
-//! `jail-tools overhead` measures it, and the bounded queue beside its peers.
+//! `jail-tools overhead` measures it, and the bounded queue and the jail beside their peers.
 
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::jail_binary;
 use crate::shell::Cmd;
 use crate::verbs::run::become_jail_tools;
 use crate::workspace::Workspace;
@@ -20,16 +21,25 @@ enum Benchmark {
         name: &'static str,
         package: &'static str,
         binary: &'static str,
+        /// It measures the static `procjail`, and is told where that is.
+        of_procjail: bool,
     },
 }
 
 /// All of them. The first is the default.
-const BENCHMARKS: [Benchmark; 2] = [
+const BENCHMARKS: [Benchmark; 3] = [
     Benchmark::Verb("overhead"),
     Benchmark::Binary {
         name: "queue",
         package: "mutex-condvar-bench",
         binary: "queue-bench",
+        of_procjail: false,
+    },
+    Benchmark::Binary {
+        name: "jail",
+        package: "procjail-bench",
+        binary: "jail-bench",
+        of_procjail: true,
     },
 ];
 
@@ -43,7 +53,7 @@ impl Benchmark {
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The benchmark (`overhead` or `queue`), then its options
+    /// The benchmark (`overhead`, `queue` or `jail`), then its options
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -57,10 +67,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     match benchmark {
         Benchmark::Verb(verb) => become_jail_tools(workspace, verb, args),
         Benchmark::Binary {
-            package, binary, ..
+            package,
+            binary,
+            of_procjail,
+            ..
         } => {
-            let binary = workspace.build_binary(package, binary)?;
-            Err(Cmd::new(binary).args(args).exec())
+            let mut cmd = Cmd::new(workspace.build_binary(package, binary)?);
+            if of_procjail {
+                cmd = cmd.arg("--procjail").arg(jail_binary::build(workspace)?);
+            }
+            Err(cmd.args(args).exec())
         }
     }
 }
@@ -122,11 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn only_the_jails_benchmark_is_told_where_procjail_is() {
+        let told = BENCHMARKS.into_iter().filter(|known| {
+            matches!(
+                known,
+                Benchmark::Binary {
+                    of_procjail: true,
+                    ..
+                }
+            )
+        });
+        assert!(told.map(Benchmark::name).eq(["jail"]));
+    }
+
+    #[test]
     fn an_unknown_name_is_answered_with_those_that_there_are() {
         let error = benchmark(&words("speed --json"))
             .expect_err("unknown")
             .to_string();
-        for word in ["speed", "overhead", "queue"] {
+        for word in ["speed", "overhead", "queue", "jail"] {
             assert!(error.contains(word), "{error}");
         }
     }

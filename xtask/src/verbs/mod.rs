@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build_ebpf;
 pub(crate) mod ci;
+pub(crate) mod jail;
 pub(crate) mod kernels;
 pub(crate) mod run;
 pub(crate) mod setup;
