@@ -107,6 +107,10 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
         sys::set_keep_caps()?;
         sys::set_gids(gid)?;
         sys::set_uids(uid)?;
+        // What is kept is permitted alone (capabilities(7)): a filter without no_new_privs takes it
+        // in effect.
+        let held = sys::permitted()?;
+        sys::capset(held, held, 0)?;
     }
     if harden.no_new_privs {
         page.at(Step::NoNewPrivs, 0);

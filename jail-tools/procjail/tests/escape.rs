@@ -339,6 +339,10 @@ fn needs_root_capabilities_are_those_of_the_set_and_no_exec_gives_more() {
         default.replace("Privs:1", "Privs:0"),
         "by the bounding set"
     );
+    // Filter and Landlock are loaded by privilege then, which ends with the exec.
+    let plain = seen(&["--user", "1000", "--without", "no-new-privs"]);
+    let expected = "CapPrm:0000000000000000\nCapEff:0000000000000000\nNoNewPrivs:0\nSeccomp:2\n";
+    assert_eq!(plain, expected);
     let none = seen(&["--cap-drop", "all"]);
     assert!(
         none.starts_with("CapPrm:0000000000000000\nCapEff:0000000000000000"),

@@ -4,7 +4,7 @@
 //! A guest is ours alone: there, whatever is new counts. On a host others work too, so that what is
 //! new counts if it can be told to be ours: a descendant (this process is a subreaper: whatever is
 //! orphaned below it stays below it), a bearer of the marker, a cgroup with the number of one of our
-//! supervisors, a file that is named after one.
+//! supervisors, a file whose name has that number and the word jail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -142,10 +142,12 @@ impl Census {
             .collect()
     }
 
+    /// Numbers alone stand in the random names of others' files too.
     fn is_named_after_us(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut numbers = name.split(|c: char| !c.is_ascii_digit());
-        numbers.any(|n| n.parse().is_ok_and(|n| self.supervisors.contains(&n)))
+        let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_ours = |word: &str| word.parse().is_ok_and(|n| self.supervisors.contains(&n));
+        name.contains("jail") && words.any(is_ours)
     }
 }
 

@@ -85,6 +85,9 @@ enum Victim {
 enum When {
     /// So long after the start.
     Start,
+    /// As soon as PID 1 is seen, which is stopped while we look further: its set-up is short, and
+    /// chance alone may never hit it.
+    Clone,
     /// So long after the command was seen to run.
     Exec,
     /// So long after TERM to the supervisor, or KILL to the command.
@@ -102,12 +105,14 @@ struct Story<'a> {
 impl<'a> Story<'a> {
     fn of(kind: &'a Kind, random: &mut Random) -> Self {
         let when = match random.below(10) {
-            0..5 => When::Start,
+            0..4 => When::Start,
+            4 => When::Clone,
             5..7 => When::Exec,
             n => When::End { by_term: n == 7 },
         };
         let last_us = match when {
             When::Start => last_us(),
+            When::Clone => 0,
             // Within what takes a millisecond or so.
             _ => last_us() / 10,
         };
@@ -125,8 +130,10 @@ impl<'a> Story<'a> {
         let mut child = self.start(census);
         let pid = child.id().cast_signed();
         census.started(child.id());
+        let mut stopped = None;
         match self.when {
             When::Start => {}
+            When::Clone => stopped = stop_pid_1(&child, self.kind),
             When::Exec => wait_for_command(&mut child, self.kind),
             When::End { by_term } => {
                 wait_for_command(&mut child, self.kind);
@@ -139,6 +146,10 @@ impl<'a> Story<'a> {
         }
         sleep(self.delay);
         let hit = self.kill(pid);
+        if let Some(init) = stopped {
+            // What is stopped can neither reap nor ask for its parent's death.
+            init.signal(libc::SIGCONT);
+        }
         let what = format!(
             "kill {number}: {} `{}`, {hit:?} {:?} after {:?}",
             self.kind.name, self.payload, self.when, self.delay
@@ -213,6 +224,18 @@ fn wait_for_command(child: &mut Child, kind: &Kind) {
         find(pid, Victim::Payload, kind).is_some()
             || Process::of(pid).is_none_or(|p| p.state == 'Z')
     });
+}
+
+/// Looks without a pause until there is a PID 1, or nothing is to come any more.
+fn stop_pid_1(child: &Child, kind: &Kind) -> Option<Held> {
+    let pid = child.id().cast_signed();
+    while Process::of(pid).is_some_and(|p| p.state != 'Z') {
+        if let Some(init) = find(pid, Victim::Init, kind) {
+            init.signal(libc::SIGSTOP);
+            return Some(init);
+        }
+    }
+    None
 }
 
 /// It ends, whatever was hit.

@@ -141,7 +141,7 @@ fn a_namespace(census: &Census) {
 }
 
 fn a_file(census: &Census) {
-    let path = PathBuf::from(format!("/tmp/left-by-{}", std::process::id()));
+    let path = PathBuf::from(format!("/tmp/jail-left-by-{}", std::process::id()));
     let planted = Planted::dir(path.clone());
     notices(census, "file", &path.display().to_string());
     drop(planted);
