@@ -9,6 +9,7 @@
 
 mod args;
 mod help;
+mod values;
 #[cfg(not(test))]
 mod verbs;
 
