@@ -113,6 +113,11 @@ impl Error {
     }
 }
 
+/// The number of an error of the standard library; EIO for one that it made up.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
 fn on(object: &str) -> String {
     if object.is_empty() {
         String::new()

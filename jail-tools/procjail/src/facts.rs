@@ -6,22 +6,14 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-
 use crate::cgroup::Layout;
-use crate::error::Error;
+use crate::error::{Error, errno_of};
 use crate::ids::{Caller, subordinate};
 use crate::mountinfo::{self, Mounted};
 use crate::sys;
 
 fn io(path: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
-    move |error| {
-        Error::call(
-            "read",
-            path,
-            Errno::from_raw(error.raw_os_error().unwrap_or(0)),
-        )
-    }
+    move |error| Error::call("read", path, errno_of(&error))
 }
 
 /// Types and places of the mounts of the caller's namespace.
@@ -90,7 +82,7 @@ pub(crate) fn current_directory() -> Result<PathBuf, Error> {
     std::env::current_dir().map_err(|e| Error::Call {
         call: "getcwd",
         object: "the current directory".into(),
-        errno: Errno::from_raw(e.raw_os_error().unwrap_or(0)),
+        errno: errno_of(&e),
         hint: "it may have been removed: --chdir DIR names another",
     })
 }

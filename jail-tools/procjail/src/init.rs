@@ -20,10 +20,9 @@ use crate::sys::{self, Call, MountAttr};
 pub(crate) struct Lines {
     /// Readable once the supervisor is dead.
     pub(crate) supervisor: RawFd,
-    /// Its end of file, or a byte, says "go".
-    pub(crate) go: RawFd,
-    /// The supervisor's end of it, of which this process has a copy.
-    pub(crate) go_ours: RawFd,
+    /// A byte says "go", and the end of file that nobody will. With the supervisor's end, of which
+    /// this process has a copy.
+    pub(crate) go: Option<(RawFd, RawFd)>,
     /// Rung when the page has news.
     pub(crate) bell: RawFd,
 }
@@ -55,12 +54,11 @@ fn set_up(prepared: &Prepared, lines: Lines, page: &Page) -> Call<()> {
         page.at(Step::JoinCgroup, number);
         sys::write_once(procs.as_raw_fd(), b"0")?;
     }
-    if prepared.await_go {
+    if let Some((go, supervisors)) = lines.go {
         page.at(Step::AwaitGo, 0);
         // Else there would be no end of file when the supervisor is gone.
-        sys::close_range(lines.go_ours as u32, lines.go_ours as u32)?;
-        let mut byte = [0];
-        if sys::read_once(lines.go, &mut byte)? == 0 {
+        sys::close_range(supervisors as u32, supervisors as u32)?;
+        if sys::read_once(go, &mut [0])? == 0 {
             // The supervisor gave up, and says why itself.
             sys::exit_now(FAILED);
         }
@@ -252,7 +250,7 @@ fn start<'a>(
     page.at(Step::Executed, 0);
     keep_only(plan.capabilities)?;
     // What is open here and not needed could only keep something outside alive.
-    close_all_but(lines.bell, pidfd.as_raw_fd())?;
+    sys::close_all_but(3, lines.bell, pidfd.as_raw_fd())?;
     page.set_command(pid);
     if plan.announce {
         ring(lines.bell);
@@ -283,14 +281,4 @@ fn keep_only(capabilities: Option<Capabilities>) -> Call<()> {
     };
     let kept = kept & sys::permitted()?;
     sys::capset(kept, kept, 0)
-}
-
-fn close_all_but(bell: RawFd, command: RawFd) -> Call<()> {
-    let (low, high) = (bell.min(command) as u32, bell.max(command) as u32);
-    for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
-        if first <= last {
-            sys::close_range(first, last)?;
-        }
-    }
-    Ok(())
 }

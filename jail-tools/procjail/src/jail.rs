@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use nix::errno::Errno;
 
 use crate::cgroup::{self, Account, Cgroup, KernelLog, Layout, OomWatch};
-use crate::error::Error;
+use crate::error::{Error, errno_of};
 use crate::facts;
 use crate::ids::{self, Decision};
 use crate::init::{Lines, first_process};
@@ -63,12 +64,14 @@ impl Drop for Blocked {
 ///
 /// It must be waited for by the thread that made it: the kernel ends a jail when that thread ends.
 #[derive(Debug)]
-pub struct Jail {
+pub(crate) struct Jail {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) bell: OwnedFd,
     pub(crate) prepared: Prepared,
     pub(crate) as_pid1: bool,
+    /// Ends when a command that is PID 1 itself has been executed: nobody in there can tell.
+    pub(crate) exec_line: Option<OwnedFd>,
     missing: Vec<(Protection, String)>,
     cgroup: Option<Jailed>,
     // After the cgroup: what that could not remove the keeper may.
@@ -90,13 +93,12 @@ struct Jailed {
 struct Ends {
     supervisor: OwnedFd,
     bell: OwnedFd,
-    /// The first process's end, and ours.
-    go: (OwnedFd, OwnedFd),
+    /// The first process's end, and ours, if it has to wait. Its end is closed by an exec.
+    go: Option<(OwnedFd, OwnedFd)>,
 }
 
 impl Jail {
-    /// Makes a jail, and starts the command in it. Whether that could be executed is known from
-    /// [`Jail::wait`].
+    /// Makes a jail, and starts the command in it. Whether that could be executed is known at the end.
     ///
     /// With `announce` the bell rings when the command runs.
     ///
@@ -109,7 +111,7 @@ impl Jail {
             ids,
             missing,
         } = prepare(spec, blocked, announce)?;
-        let ends = Ends::open()?;
+        let ends = Ends::open(prepared.await_go)?;
         let (plan, layout) = match cgroup_plan(spec)? {
             Some((plan, layout)) => (Some(plan), Some(layout)),
             None => (None, None),
@@ -131,12 +133,13 @@ impl Jail {
             prepared.join = jailed.cgroup.open_v1_procs()?;
         }
         let (pid, pidfd) = clone(&prepared, &ends)?;
-        let jail = Self {
+        let mut jail = Self {
             pid,
             pidfd,
             bell: ends.bell,
             prepared,
             as_pid1,
+            exec_line: None,
             missing,
             cgroup,
             keeper,
@@ -144,34 +147,25 @@ impl Jail {
             started_ns,
             waited: false,
         };
-        jail.let_go(ids.as_ref(), ends.go)?;
+        if let Some((theirs, ours)) = ends.go {
+            drop(theirs);
+            jail.let_go(ids.as_ref(), &ours)?;
+            jail.exec_line = (as_pid1 && announce).then_some(ours);
+        }
         Ok(jail)
     }
 
     /// Does what the first process waits for.
-    fn let_go(
-        &self,
-        ids: Option<&Decision>,
-        (theirs, ours): (OwnedFd, OwnedFd),
-    ) -> Result<(), Error> {
-        drop(theirs);
+    fn let_go(&self, ids: Option<&Decision>, go: &OwnedFd) -> Result<(), Error> {
         if let Some(ids) = ids {
             ids::write(ids, self.pid)?;
         }
         if let (true, Some(keeper)) = (self.as_pid1, &self.keeper) {
             keeper.watch(self.pid)?;
         }
-        if self.prepared.await_go {
-            // A first process that is dead by now is found so by `wait`.
-            sys::write_all(ours.as_raw_fd(), b"g");
-        }
+        // A first process that is dead by now is found so by whoever waits for it.
+        sys::write_all(go.as_raw_fd(), b"g");
         Ok(())
-    }
-
-    /// The first process's pid, in the caller's numbers.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid
     }
 
     /// Directories of its cgroup; none without one.
@@ -344,14 +338,17 @@ impl Drop for Jail {
 }
 
 impl Ends {
-    fn open() -> Result<Self, Error> {
+    fn open(with_go: bool) -> Result<Self, Error> {
         let this = std::process::id();
         let supervisor = sys::pidfd_open(this as i32)
             .map_err(|errno| Error::call("pidfd_open", "of the supervisor", errno))?;
         let bell =
             sys::event_fd().map_err(|errno| Error::call("eventfd", "for news of PID 1", errno))?;
-        let go = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
-            .map_err(|errno| Error::call("pipe2", "to PID 1", errno))?;
+        let go = with_go
+            .then(UnixStream::pair)
+            .transpose()
+            .map_err(|e| Error::call("socketpair", "to PID 1", errno_of(&e)))?
+            .map(|(theirs, ours)| (theirs.into(), ours.into()));
         Ok(Self {
             supervisor,
             bell,
@@ -415,9 +412,10 @@ fn clone(prepared: &Prepared, ends: &Ends) -> Result<(i32, OwnedFd), Error> {
             prepared,
             Lines {
                 supervisor: ends.supervisor.as_raw_fd(),
-                go: ends.go.0.as_raw_fd(),
-                // Ours stays open in us alone: a dead supervisor is an end of file.
-                go_ours: ends.go.1.as_raw_fd(),
+                go: ends
+                    .go
+                    .as_ref()
+                    .map(|(theirs, ours)| (theirs.as_raw_fd(), ours.as_raw_fd())),
                 bell: ends.bell.as_raw_fd(),
             },
         ),

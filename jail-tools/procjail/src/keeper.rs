@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use nix::errno::Errno;
 
 use crate::cgroup::{Leftover, remove};
-use crate::error::Error;
+use crate::error::{Error, errno_of};
 use crate::sys::{self, Call, CloneArgs, Side};
 
 /// A keeper, as its supervisor has it. Dropping it lets it end what is left, and waits for that.
@@ -27,13 +27,8 @@ impl Keeper {
     /// # Errors
     /// No process or no socket can be had.
     pub(crate) fn start(leftover: &Leftover, supervisor: &OwnedFd) -> Result<Self, Error> {
-        let (line, theirs) = UnixStream::pair().map_err(|e| {
-            Error::call(
-                "socketpair",
-                "for the keeper",
-                Errno::from_raw(e.raw_os_error().unwrap_or(0)),
-            )
-        })?;
+        let (line, theirs) = UnixStream::pair()
+            .map_err(|e| Error::call("socketpair", "for the keeper", errno_of(&e)))?;
         let args = CloneArgs {
             flags: 0,
             cgroup: None,
@@ -78,7 +73,10 @@ impl Drop for Keeper {
 fn keep(leftover: &Leftover, line: RawFd, supervisor: RawFd) -> ! {
     // Whatever ends the supervisor's group or terminal must not end us.
     let _ = nix::unistd::setsid();
-    let _ = close_all_but(line, supervisor);
+    if sys::close_all_but(0, line, supervisor).is_err() {
+        // With a copy of the supervisor's end of the line open here it would never end.
+        sys::exit_now(crate::command::FAILED);
+    }
     let mut watched: Option<OwnedFd> = None;
     let mut message = [0; 4];
     while let Ok(4) = sys::read_once(line, &mut message) {
@@ -101,18 +99,4 @@ fn keep(leftover: &Leftover, line: RawFd, supervisor: RawFd) -> ! {
 fn hold(pid: i32, supervisor: RawFd) -> Option<OwnedFd> {
     let process = sys::pidfd_open(pid).ok()?;
     matches!(sys::is_readable(supervisor), Ok(false)).then_some(process)
-}
-
-fn close_all_but(a: RawFd, b: RawFd) -> Call<()> {
-    let (low, high) = (a.min(b) as u32, a.max(b) as u32);
-    for (first, last) in [
-        (0, low.wrapping_sub(1)),
-        (low + 1, high.wrapping_sub(1)),
-        (high + 1, u32::MAX),
-    ] {
-        if first <= last && (low != 0 || first != 0) {
-            sys::close_range(first, last)?;
-        }
-    }
-    Ok(())
 }

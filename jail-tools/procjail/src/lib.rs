@@ -46,7 +46,7 @@ pub use capabilities::Capabilities;
 pub use cgroup::{Account, Error as CgroupError, Found, IoLimit, Limits, Oom, Throttled, collect};
 pub use error::Error;
 pub use ids::Error as IdsError;
-pub use jail::{Blocked, Jail};
+pub use jail::Blocked;
 pub use lone_init::{InitOptions, init};
 pub use report::{KilledBy, Missing, Report, Sender, StepTime, Times};
 pub use rlimits::parse as parse_rlimit;

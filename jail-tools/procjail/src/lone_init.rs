@@ -37,6 +37,7 @@ pub struct InitOptions {
 /// # Errors
 /// Whatever kept the command from running.
 pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
+    sys::occupy_standard().map_err(|errno| Error::call("open", "/dev/null", errno))?;
     if options.subreaper {
         sys::set_subreaper()
             .map_err(|errno| Error::call("prctl", "PR_SET_CHILD_SUBREAPER", errno))?;
@@ -84,7 +85,7 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
     };
     let code = pid1.serve();
     if let Some(terminal) = terminal {
-        let _ = sys::give_foreground(terminal, sys::own_group());
+        sys::take_back(terminal, Some(pid));
     }
     match page.failure() {
         Some(failure) => Err(Error::step(&failure, command.program.shown())),

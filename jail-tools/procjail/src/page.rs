@@ -24,8 +24,9 @@ pub(crate) struct Page {
     object: AtomicU32,
     /// What made a step fail.
     errno: AtomicI32,
-    /// The failed step, as its number.
+    /// The failed step, as its number, and its object: PID 1 goes on after the command's failure.
     failed: AtomicU32,
+    failed_object: AtomicU32,
     /// Steps that could not be done, and need not be: an errno each.
     missed: [AtomicI32; MISSED],
     /// The command, in the jail's numbers.
@@ -158,6 +159,7 @@ impl Page {
     pub(crate) fn fail(&self, errno: Errno) {
         if self.failed.load(Acquire) == 0 {
             self.errno.store(errno as i32, Relaxed);
+            self.failed_object.store(self.object.load(Relaxed), Relaxed);
             self.failed.store(self.step.load(Acquire), Release);
         }
     }
@@ -166,7 +168,7 @@ impl Page {
         let step = Step::numbered(self.failed.load(Acquire))?;
         Some(Failure {
             step,
-            object: self.object.load(Relaxed) as usize,
+            object: self.failed_object.load(Relaxed) as usize,
             errno: Errno::from_raw(self.errno.load(Relaxed)),
         })
     }

@@ -34,6 +34,7 @@ pub(crate) struct Ready {
 /// What cannot be done, before anything was.
 pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<Ready, Error> {
     check(spec)?;
+    sys::occupy_standard().map_err(|errno| Error::call("open", "/dev/null", errno))?;
     let permitted = facts::permitted()?;
     let needs_user = !permitted.has_sys_admin();
     let ids = if spec.unshare.user || needs_user {

@@ -161,7 +161,7 @@ pub(crate) fn killed_by(
         return by(
             "a process outside, through procjail",
             Some(sender),
-            "the signal that was passed on",
+            "inferred: it was the last signal that was passed on",
         );
     }
     if let Some(inner) = last.filter(|s| s.signo == number) {
@@ -172,7 +172,7 @@ pub(crate) fn killed_by(
         return by(
             "a process that signalled PID 1",
             Some(sender),
-            "the signal that was passed on",
+            "inferred: it was the last signal that was passed on",
         );
     }
     by(

@@ -1,6 +1,6 @@
 //! The supervisor's loop: it sleeps until a signal, news of PID 1, or the end of the grace.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use crate::page::LastSignal;
 use crate::report::Report;
 use crate::signals::{Signal, passed_on};
 use crate::spec::{Signals, Spec};
+use crate::step::Step;
 use crate::sys::{self, Exit, RawInfo, SigSet};
 
 /// What happens in a jail.
@@ -72,7 +73,7 @@ pub fn run(
     let did = supervisor.did;
     if let Some(terminal) = jail.prepared.command.terminal {
         // For whoever uses it next: a script has no job control of its own.
-        let _ = sys::give_foreground(terminal, sys::own_group());
+        sys::take_back(terminal, None);
     }
     let exit = ended?;
     jail.finish(&exit, &did)
@@ -92,21 +93,28 @@ impl Supervisor<'_> {
         let signals = sys::signal_fd(SigSet::ALL)
             .map_err(|errno| Error::call("signalfd4", "of the supervisor", errno))?;
         loop {
-            let mut fds = [&signals, &self.jail.pidfd, &self.jail.bell].map(|fd| libc::pollfd {
-                fd: fd.as_raw_fd(),
+            let exec_line = self.jail.exec_line.as_ref().filter(|_| !self.announced);
+            let of = |fd: Option<&OwnedFd>| libc::pollfd {
+                // poll(2) leaves out a negative number.
+                fd: fd.map_or(-1, AsRawFd::as_raw_fd),
                 events: libc::POLLIN,
                 revents: 0,
-            });
+            };
+            let (ended, bell) = (Some(&self.jail.pidfd), Some(&self.jail.bell));
+            let mut fds = [of(Some(&signals)), of(ended), of(bell), of(exec_line)];
             sys::poll(&mut fds, self.timeout_ms())
                 .map_err(|errno| Error::call("poll", "of the supervisor", errno))?;
             if fds[0].revents != 0 {
                 while let Ok(Some(info)) = sys::take_info(SigSet::ALL) {
-                    self.received(&info, on_event);
+                    self.received(&info);
                 }
             }
             if fds[2].revents != 0 {
                 let _ = sys::read_once(self.jail.bell.as_raw_fd(), &mut [0; 8]);
                 self.news(on_event);
+            }
+            if fds[3].revents != 0 {
+                self.executed(on_event);
             }
             // Its end, of which the descriptor tells; of stops SIGCHLD did.
             if let Some(exit) = self.look(on_event)? {
@@ -131,7 +139,7 @@ impl Supervisor<'_> {
         i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
     }
 
-    fn received(&mut self, info: &RawInfo, on_event: &mut dyn FnMut(&Event)) {
+    fn received(&mut self, info: &RawInfo) {
         if info.signo == libc::SIGCHLD {
             return;
         }
@@ -146,7 +154,6 @@ impl Supervisor<'_> {
         } else {
             info.signo
         };
-        let _ = on_event;
         self.pass_on(info, signo);
     }
 
@@ -167,6 +174,21 @@ impl Supervisor<'_> {
                 signo,
                 pid: info.pid,
                 uid: info.uid,
+            });
+        }
+    }
+
+    /// The line to a command that is PID 1 itself has ended: by its exec, or with it.
+    fn executed(&mut self, on_event: &mut dyn FnMut(&Event)) {
+        /// Its number in the jail.
+        const PID_1: i32 = 1;
+        self.announced = true;
+        let page = self.jail.page();
+        if page.failure().is_none() && page.step() == Some(Step::Exec) {
+            on_event(&Event::Started {
+                pid: self.jail.pid,
+                command: PID_1,
+                cgroup: self.jail.cgroup_dirs(),
             });
         }
     }

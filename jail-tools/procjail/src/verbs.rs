@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
 
-use procjail::{Blocked, Error, Event, InitOptions, Report, Spec};
+use procjail::{Blocked, Error, Event, Found, InitOptions, Report, Spec};
 
 use crate::args::{self, Output, Verb};
 
@@ -86,6 +86,7 @@ fn init(options: &InitOptions, remapped: &[i32], blocked: &Blocked) -> i32 {
 fn gc(dry_run: bool, json: bool) -> i32 {
     match procjail::collect(dry_run) {
         Ok(found) => {
+            let stuck = found.iter().any(Found::is_stuck);
             for one in found {
                 let line = if json {
                     serde_json::to_string(&one).unwrap_or_default()
@@ -94,7 +95,7 @@ fn gc(dry_run: bool, json: bool) -> i32 {
                 };
                 say_out(&line);
             }
-            0
+            if stuck { FAILED } else { 0 }
         }
         Err(error) => failed(&error),
     }

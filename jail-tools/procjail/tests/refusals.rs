@@ -95,6 +95,11 @@ fn needs_root_what_is_missing_is_named() {
         (vec!["--cgroup-parent", "/no/such"], &["/no/such"]),
         (vec!["--cpuset", "4096"], &["--cpuset", "4096"]),
         (vec!["--hostname", ""], &["host name"]),
+        // The second of two: PID 1 has gone on by the time that the reason is read.
+        (
+            vec!["--rlimit", "core=0", "--rlimit", "nofile=unlimited"],
+            &["nofile"],
+        ),
         (vec!["--uid-map", "0:0:1"], &["--unshare user"]),
         (
             vec![
@@ -246,4 +251,21 @@ fn needs_root_no_more_namespaces_is_said() {
         .output()
         .expect("unshare");
     fails(&output, 125, &["clone3", "ENOSPC", "user.max"]);
+}
+
+#[test]
+fn needs_root_closed_standard_descriptors_are_not_ours_to_use() {
+    let _test = testkit::begin!();
+    let binary = env!("CARGO_BIN_EXE_procjail");
+    // The shell that looks has none open but those that it was given.
+    let look =
+        "for f in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/self/fd/$f ] && exit 1$f; done; exit 42";
+    for options in ["run --", "run --as-pid1 --", "run --cgroup --", "init"] {
+        let script = format!("exec {binary} {options} sh -c '{look}' <&- >&- 2>&-");
+        let status = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir("/")
+            .status();
+        assert_eq!(status.expect("sh").code(), Some(42), "{options}");
+    }
 }

@@ -14,10 +14,20 @@ use crate::owner::{Owner, State};
 pub struct Found {
     /// Where it is.
     pub path: PathBuf,
-    /// Removed, would be removed, or left.
+    /// Removed, would be removed, left, or stuck: ours, and it could not be removed.
     pub fate: &'static str,
     /// Why.
     pub why: String,
+}
+
+const STUCK: &str = "stuck";
+
+impl Found {
+    /// It is ours, and could not be removed.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.fate == STUCK
+    }
 }
 
 /// Looks through every hierarchy, and removes what is ours and whose owner is dead.
@@ -65,7 +75,7 @@ fn walk(dir: &Path, version: Version, dry_run: bool, found: &mut Vec<Found>) -> 
         if let Err((_, errno)) = remove(&leftover) {
             found.push(Found {
                 path: dir.to_owned(),
-                fate: "left",
+                fate: STUCK,
                 why: format!("switching its controllers off again: {errno}"),
             });
         }
@@ -105,7 +115,11 @@ fn judge(path: PathBuf, version: Version, dry_run: bool) -> Found {
                     fate: "removed",
                     why: format!("its owner, process {}, is dead", owner.pid),
                 },
-                Err((_, errno)) => left(path, errno.to_string()),
+                Err((_, errno)) => Found {
+                    path,
+                    fate: STUCK,
+                    why: errno.to_string(),
+                },
             }
         }
     }

@@ -122,7 +122,8 @@ impl Limits {
         let text = |n: u64| n.to_string();
         let both = self
             .swap_bytes
-            .map(|swap| swap.saturating_add(self.memory_bytes.unwrap_or(0)));
+            .zip(self.memory_bytes)
+            .map(|(swap, memory)| swap.saturating_add(memory));
         let mut all = one(
             self.memory_bytes,
             "--memory",

@@ -117,6 +117,9 @@ pub(crate) fn plan(
             Some(parent) => hierarchy.mount.join(relative(parent)),
             None => hierarchy.own.clone(),
         };
+        if need.controller == "memory" && limits.memory_bytes.is_none() {
+            return Err(Error::SwapAlone);
+        }
         let dir = base.join(name);
         let settings = limits.settings(need.controller, Version::V1);
         match members.iter_mut().find(|m| m.dir == dir) {
@@ -472,6 +475,23 @@ mod tests {
                 (Version::V1, "/v1/blkio/me/x".into())
             ]
         );
+    }
+
+    #[test]
+    fn swap_alone_is_refused_where_it_cannot_be_limited() {
+        let limits = Limits {
+            swap_bytes: Some(1),
+            ..Limits::default()
+        };
+        let mut layout = v2_at("/cg");
+        layout.v1[0].controllers = vec!["memory".into()];
+        let on_v1 = plan(&limits, &layout, &V2Facts::default(), "x");
+        assert!(matches!(on_v1, Err(Error::SwapAlone)), "{on_v1:?}");
+        let facts = V2Facts {
+            available: set(&["memory"]),
+            ..V2Facts::default()
+        };
+        assert!(plan(&limits, &layout, &facts, "x").is_ok());
     }
 
     #[test]

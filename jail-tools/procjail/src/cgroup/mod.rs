@@ -36,6 +36,9 @@ pub enum Error {
         /// What there is.
         mounted: String,
     },
+    /// v1 limits memory and swap together, and cannot limit swap alone.
+    #[error("limit --swap: cgroup v1 limits memory plus swap: give --memory too")]
+    SwapAlone,
     /// The kernel does not have this file.
     #[error("limit {limit}: {} is not there: this kernel or boot does not offer it{}", file.display(), note)]
     NoFile {

@@ -185,6 +185,31 @@ pub(crate) fn set_subreaper() -> Call<()> {
     done(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
 }
 
+/// Opens what is closed of 0, 1 and 2, so that no descriptor of ours gets such a number; closed
+/// again by the next exec: the command has them as our caller left them.
+pub(crate) fn occupy_standard() -> Call<()> {
+    for fd in 0..3 {
+        // SAFETY: only asks for flags of a descriptor.
+        let flags = answer(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFD) });
+        if flags == Err(Errno::EBADF) {
+            // The lowest free number, which is this one.
+            std::mem::forget(open_file(c"/dev/null", libc::O_RDWR)?);
+        }
+    }
+    Ok(())
+}
+
+/// Closes every descriptor from `first` on but two, which are not below it.
+pub(crate) fn close_all_but(first: u32, a: RawFd, b: RawFd) -> Call<()> {
+    let (low, high) = (a.min(b) as u32, a.max(b) as u32);
+    for (from, end) in [(first, low), (low + 1, high), (high + 1, u32::MAX)] {
+        if from < end {
+            close_range(from, end - 1)?;
+        }
+    }
+    Ok(())
+}
+
 /// Closes the descriptors from `first` to `last`.
 pub(crate) fn close_range(first: u32, last: u32) -> Call<()> {
     // SAFETY: the callers are processes that have just been cloned and run raw calls alone: no Rust
@@ -349,6 +374,20 @@ pub(crate) fn is_our_foreground(fd: RawFd) -> bool {
 pub(crate) fn foreground(terminal: RawFd) -> Call<i32> {
     // SAFETY: takes an integer.
     Ok(answer(unsafe { libc::tcgetpgrp(terminal) }.into())? as i32)
+}
+
+/// Takes the terminal's foreground back from a command that has ended. If a group with processes in
+/// it has the foreground, a shell has given it on meanwhile.
+pub(crate) fn take_back(terminal: RawFd, command: Option<i32>) {
+    let theirs = match foreground(terminal) {
+        Ok(group) if group > 0 && Some(group) != command => {
+            super::kill(-group, 0) != Err(Errno::ESRCH)
+        }
+        _ => false,
+    };
+    if !theirs {
+        let _ = give_foreground(terminal, own_group());
+    }
 }
 
 /// Our process group.

@@ -37,12 +37,9 @@ fn needs_root_a_command_that_is_pid_1_is_seen_to_stop_and_to_go_on() {
     jail.until("continued");
     let ended = jail.end();
     assert_eq!(ended.code, Some(4));
-    // Of its start nothing is said: there is no process of ours in the jail to tell of the exec.
     let names = ended.names();
-    assert!(
-        names.ends_with(&["stopped", "continued", "exited"]),
-        "{names:?}"
-    );
+    assert_eq!(names, ["started", "stopped", "continued", "exited"]);
+    assert_eq!(ended.events[0]["command"], 1);
     assert_eq!(ended.report["pid"], pid_1.pid);
 }
 
@@ -56,6 +53,19 @@ fn needs_root_the_start_and_the_report_name_the_cgroup() {
     let cgroup = ended.report["cgroup"].as_array().unwrap();
     assert!(!cgroup.is_empty());
     assert_eq!(ended.events[0]["cgroup"], ended.report["cgroup"]);
+}
+
+#[test]
+fn needs_root_a_command_that_cannot_be_executed_has_not_started() {
+    let _test = testkit::begin!();
+    for mode in ["--init", "--as-pid1"] {
+        let ended = Jail::start(&[mode], &["/no/such/program"]).end();
+        assert_eq!(
+            (ended.code, ended.names()),
+            (Some(127), vec!["failed"]),
+            "{mode}"
+        );
+    }
 }
 
 #[test]
