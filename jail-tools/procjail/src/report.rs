@@ -114,6 +114,15 @@ pub struct Sender {
     pub uid: u32,
 }
 
+impl From<LastSignal> for Sender {
+    fn from(signal: LastSignal) -> Self {
+        Self {
+            pid: signal.pid,
+            uid: signal.uid,
+        }
+    }
+}
+
 /// Whose signal ended the command. `pid1_killed`: PID 1 was ended by it, and the command with it.
 pub(crate) fn killed_by(
     raw_status: i32,
@@ -154,24 +163,16 @@ pub(crate) fn killed_by(
         );
     }
     if let Some(outer) = supervision.last.filter(|s| s.signo == number) {
-        let sender = Sender {
-            pid: outer.pid,
-            uid: outer.uid,
-        };
         return by(
             "a process outside, through procjail",
-            Some(sender),
+            Some(outer.into()),
             "inferred: it was the last signal that was passed on",
         );
     }
     if let Some(inner) = last.filter(|s| s.signo == number) {
-        let sender = Sender {
-            pid: inner.pid,
-            uid: inner.uid,
-        };
         return by(
             "a process that signalled PID 1",
-            Some(sender),
+            Some(inner.into()),
             "inferred: it was the last signal that was passed on",
         );
     }

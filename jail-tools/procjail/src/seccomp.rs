@@ -31,6 +31,24 @@ enum When {
 /// Every namespace of its own (include/uapi/linux/sched.h: `CLONE_NEW*`).
 const NAMESPACES: u32 = 0x7e02_0000;
 
+/// A file of this kind, by its mode.
+const fn of_kind(argument: u8, kind: u32) -> When {
+    When::Masked {
+        argument,
+        mask: libc::S_IFMT,
+        value: kind,
+    }
+}
+
+/// This request of an ioctl, an `int` to the kernel.
+const fn request(number: u64) -> When {
+    When::Masked {
+        argument: 1,
+        mask: u32::MAX,
+        value: number as u32,
+    }
+}
+
 /// What is denied with EPERM, by name. Each would reach the kernel's machinery or the host, with
 /// the capabilities that a user may add, or through a hole in one of them.
 const TABLE: &[(&str, i64, When)] = &[
@@ -106,70 +124,20 @@ const TABLE: &[(&str, i64, When)] = &[
         When::Always,
     ),
     // Devices.
-    (
-        "mknodat",
-        libc::SYS_mknodat,
-        When::Masked {
-            argument: 2,
-            mask: S_IFMT,
-            value: libc::S_IFCHR,
-        },
-    ),
-    (
-        "mknodat",
-        libc::SYS_mknodat,
-        When::Masked {
-            argument: 2,
-            mask: S_IFMT,
-            value: libc::S_IFBLK,
-        },
-    ),
+    ("mknodat", libc::SYS_mknodat, of_kind(2, libc::S_IFCHR)),
+    ("mknodat", libc::SYS_mknodat, of_kind(2, libc::S_IFBLK)),
     // Typing into the terminal that the jail was started from (TIOCSTI), or pasting (TIOCLINUX).
-    (
-        "ioctl",
-        libc::SYS_ioctl,
-        When::Masked {
-            argument: 1,
-            mask: 0xffff_ffff,
-            value: libc::TIOCSTI as u32,
-        },
-    ),
-    (
-        "ioctl",
-        libc::SYS_ioctl,
-        When::Masked {
-            argument: 1,
-            mask: 0xffff_ffff,
-            value: libc::TIOCLINUX as u32,
-        },
-    ),
+    ("ioctl", libc::SYS_ioctl, request(libc::TIOCSTI)),
+    ("ioctl", libc::SYS_ioctl, request(libc::TIOCLINUX)),
     #[cfg(target_arch = "x86_64")]
     ("iopl", libc::SYS_iopl, When::Always),
     #[cfg(target_arch = "x86_64")]
     ("ioperm", libc::SYS_ioperm, When::Always),
     #[cfg(target_arch = "x86_64")]
-    (
-        "mknod",
-        libc::SYS_mknod,
-        When::Masked {
-            argument: 1,
-            mask: S_IFMT,
-            value: libc::S_IFCHR,
-        },
-    ),
+    ("mknod", libc::SYS_mknod, of_kind(1, libc::S_IFCHR)),
     #[cfg(target_arch = "x86_64")]
-    (
-        "mknod",
-        libc::SYS_mknod,
-        When::Masked {
-            argument: 1,
-            mask: S_IFMT,
-            value: libc::S_IFBLK,
-        },
-    ),
+    ("mknod", libc::SYS_mknod, of_kind(1, libc::S_IFBLK)),
 ];
-
-const S_IFMT: u32 = libc::S_IFMT;
 
 /// Why there is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
