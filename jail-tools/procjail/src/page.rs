@@ -56,7 +56,7 @@ pub(crate) struct Page {
 }
 
 /// Steps that may be missed.
-pub(crate) const MISSED: usize = 4;
+pub(crate) const MISSED: usize = 1;
 
 const _: () = assert!(size_of::<Page>() <= 4096);
 
