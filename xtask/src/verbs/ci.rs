@@ -12,7 +12,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         .dir(&workspace.root)
         .run()?;
     setup::ensure(workspace)?;
-    setup::ensure_machines()?;
+    setup::ensure_machines(workspace)?;
     build_ebpf::run(
         workspace,
         &build_ebpf::Options {

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use crate::observe;
 use crate::shell::Cmd;
 use crate::toolchain::{Decision, LINKER_VERSION, LlvmLibrary, Privilege, Step, Toolchain, decide};
+use crate::vm::emulator::{self, Emulator};
 use crate::vm::needed;
 use crate::workspace::{Workspace, cargo};
 
@@ -13,17 +14,15 @@ use crate::workspace::{Workspace, cargo};
 pub(crate) fn run(workspace: &Workspace, dry_run: bool) -> Result<()> {
     if !dry_run {
         ensure(workspace)?;
-        return ensure_machines();
+        return ensure_machines(workspace);
     }
-    if let Some(command) = machines(&needed::missing_packages(), observe::privilege()) {
+    let missing = needed::missing_packages(workspace);
+    if let Some(command) = machines(&missing, observe::privilege()) {
         if observe::has_apt() {
             let update = as_root(observe::privilege()).args(["apt-get", "update"]);
             println!("{}\n{}", update.line(), command.line());
         } else {
-            println!(
-                "# without apt, by hand: {}",
-                needed::missing_packages().join(" ")
-            );
+            println!("# without apt, by hand: {}", missing.join(" "));
         }
     }
     let facts = observe::facts(workspace, false);
@@ -74,8 +73,8 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<Toolchain> {
 }
 
 /// What `cargo xtask vm` makes machines with, installed if need be.
-pub(crate) fn ensure_machines() -> Result<()> {
-    let missing = needed::missing_packages();
+pub(crate) fn ensure_machines(workspace: &Workspace) -> Result<()> {
+    let missing = needed::missing_packages(workspace);
     let Some(command) = machines(&missing, observe::privilege()) else {
         println!("machines: all that `cargo xtask vm` needs is here");
         return Ok(());
@@ -83,15 +82,30 @@ pub(crate) fn ensure_machines() -> Result<()> {
     if observe::has_apt() {
         // The lists may never have been fetched, or name what is gone.
         update_lists();
-        command.run()?;
+        if let Err(error) = command.run() {
+            without_the_emulator(workspace, error)?;
+        }
     }
-    match needed::missing_packages() {
+    match needed::missing_packages(workspace) {
         left if left.is_empty() => Ok(()),
         left => bail!(
             "not here, and not to be had by apt: {} (as Debian names these packages); install them for `cargo xtask vm`",
             left.join(", ")
         ),
     }
+}
+
+/// After a failure to install all that is missing: the emulator needs not be installed, so that
+/// nothing has to go that is in its way.
+fn without_the_emulator(workspace: &Workspace, error: anyhow::Error) -> Result<()> {
+    if Emulator::find(workspace).is_some() {
+        return Err(error);
+    }
+    eprintln!("warning: {error:#}");
+    eprintln!("unpacking {} below target/ instead", emulator::PACKAGE);
+    emulator::unpack(workspace)?;
+    machines(&needed::missing_packages(workspace), observe::privilege())
+        .map_or(Ok(()), |rest| rest.run())
 }
 
 /// Fetches apt's lists. One unreachable source among many fails this, and the others can still

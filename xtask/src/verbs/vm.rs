@@ -70,7 +70,9 @@ enum Accel {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let missing: Vec<&str> = needed::missing().map(|(program, _)| program).collect();
+    let missing: Vec<&str> = needed::missing(workspace)
+        .map(|(program, _)| program)
+        .collect();
     if !missing.is_empty() {
         bail!(
             "not installed: {}; `cargo xtask setup` installs them",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::shell::Cmd;
+use crate::vm::emulator::Emulator;
 
 /// How the guest's processor is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl Accelerator {
 /// One guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
+    pub(crate) emulator: Emulator,
     pub(crate) accelerator: Accelerator,
     pub(crate) image: PathBuf,
     pub(crate) initramfs: PathBuf,
@@ -57,7 +59,7 @@ impl Machine {
     /// The command that runs the plan: the console goes to a file, events to standard output.
     pub(crate) fn tested(&self, console: &Path) -> Cmd {
         // It ends with us, however we end: nobody else would.
-        let command = Cmd::new("setpriv").args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+        let command = Cmd::new("setpriv").args(["--pdeathsig", "KILL"]);
         self.described(command, KERNEL_OPTIONS)
             .args(["-display", "none"])
             .arg("-serial")
@@ -93,10 +95,11 @@ impl Machine {
     /// The command for a person: a shell on the console.
     pub(crate) fn shell(&self) -> Cmd {
         let options = format!("{KERNEL_OPTIONS} {}", guest::SHELL_OPTION);
-        self.described(Cmd::new("qemu-system-x86_64"), &options)
+        self.described(Cmd::new("env"), &options)
             .args(["-display", "none", "-serial", "mon:stdio"])
     }
 
+    /// The machine, run by this command.
     fn described(&self, command: Cmd, kernel_options: &str) -> Cmd {
         let (accelerator, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
@@ -107,7 +110,8 @@ impl Machine {
             // within minutes under QEMU 7.2 ("Oops: int3", lock-ups in text_poke_bp_batch).
             Accelerator::Tcg => ("tcg,thread=single", "max"),
         };
-        command
+        self.emulator
+            .after(command)
             .args(["-no-user-config", "-nodefaults", "-no-reboot"])
             .args([
                 "-accel",
@@ -141,6 +145,7 @@ mod tests {
     #[test]
     fn a_guest_has_two_processors_a_disk_no_network_and_does_not_outlive_us() {
         let machine = Machine {
+            emulator: Emulator::System,
             accelerator: Accelerator::Tcg,
             image: "/k/vmlinuz".into(),
             initramfs: "/g/initramfs".into(),

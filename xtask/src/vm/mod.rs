@@ -3,6 +3,7 @@
 
 pub(crate) mod deb;
 pub(crate) mod disk;
+pub(crate) mod emulator;
 pub(crate) mod guest_run;
 pub(crate) mod initramfs;
 pub(crate) mod kernels;

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use crate::shell::on_path;
+use crate::vm::emulator::{self, Emulator};
+use crate::workspace::Workspace;
 
 /// Each with its package, as Debian names it.
 const PROGRAMS: [(&str, &str); 9] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
+    (emulator::PROGRAM, emulator::PACKAGE),
     ("mke2fs", "e2fsprogs"),
     ("xz", "xz-utils"),
     ("strip", "binutils"),
@@ -18,18 +20,20 @@ const PROGRAMS: [(&str, &str); 9] = [
 ];
 
 /// Those that are not here, and the packages that have them.
-pub(crate) fn missing() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(crate) fn missing(workspace: &Workspace) -> impl Iterator<Item = (&'static str, &'static str)> {
     let sbin = |name: &str| {
         ["/usr/sbin", "/sbin"]
             .iter()
             .any(|d| Path::new(d).join(name).exists())
     };
-    PROGRAMS
-        .into_iter()
-        .filter(move |(name, _)| on_path(name).is_empty() && !sbin(name))
+    let emulated = Emulator::find(workspace).is_some();
+    PROGRAMS.into_iter().filter(move |(name, _)| match *name {
+        emulator::PROGRAM => !emulated,
+        name => on_path(name).is_empty() && !sbin(name),
+    })
 }
 
 /// The packages that are missing, as Debian names them.
-pub(crate) fn missing_packages() -> Vec<&'static str> {
-    missing().map(|(_, package)| package).collect()
+pub(crate) fn missing_packages(workspace: &Workspace) -> Vec<&'static str> {
+    missing(workspace).map(|(_, package)| package).collect()
 }

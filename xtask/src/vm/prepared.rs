@@ -9,6 +9,7 @@ use crate::object::{Object, Selected};
 use crate::shell::Cmd;
 use crate::vm::deb::{Kernel, UNPACKING};
 use crate::vm::disk::{self, Content};
+use crate::vm::emulator::{self, Emulator};
 use crate::vm::guest_run::{self, Ran};
 use crate::vm::machine::{Accelerator, Machine};
 use crate::vm::programs::{self, Built};
@@ -20,6 +21,7 @@ pub(crate) struct Prepared {
     pub(crate) folder: PathBuf,
     init: PathBuf,
     disk: PathBuf,
+    emulator: Emulator,
     pub(crate) plan: Plan,
     /// Leave the folder where it is.
     pub(crate) keep: bool,
@@ -41,6 +43,8 @@ impl Prepared {
     pub(crate) fn new(workspace: &Workspace, built: &Built, plan: Plan) -> Result<Self> {
         sweep(&workspace.vm(), PREFIX);
         sweep(&workspace.vm().join("packages"), UNPACKING);
+        let emulator = Emulator::find(workspace)
+            .with_context(|| format!("{}: not here any more", emulator::PROGRAM))?;
         let init = programs::build_init(workspace)?;
         // A folder of this process's own: two runs must not write to one disk.
         let folder = workspace
@@ -61,6 +65,7 @@ impl Prepared {
             folder,
             init,
             disk,
+            emulator,
             plan,
             keep: false,
         })
@@ -82,6 +87,7 @@ impl Prepared {
             .quiet()?;
         let (image, folder) = (kernel.image.clone(), self.folder.clone());
         Ok(Machine {
+            emulator: self.emulator.clone(),
             accelerator,
             image,
             initramfs,

@@ -56,12 +56,12 @@ pub(crate) fn is_guest() -> bool {
     std::env::var_os("JAIL_TOOLS_GUEST").is_some()
 }
 
-/// How many: with JAIL_TOOLS_LONG_TESTS, in an ordinary run, in a guest.
+/// How many: with JAIL_TOOLS_LONG_TESTS, wherever that is; in an ordinary run; in a guest.
 pub(crate) fn how_many(long: u32, ordinary: u32, guest: u32) -> u32 {
-    if is_guest() {
-        guest
-    } else if std::env::var_os("JAIL_TOOLS_LONG_TESTS").is_some() {
+    if std::env::var_os("JAIL_TOOLS_LONG_TESTS").is_some() {
         long
+    } else if is_guest() {
+        guest
     } else {
         ordinary
     }
