@@ -196,19 +196,22 @@ fn files(name: &str, argument: &str) -> Option<Outcome> {
     let path = CString::new(argument).unwrap_or_default();
     Some(match name {
         "write" => call!(
-            libc::SYS_open,
+            libc::SYS_openat,
+            libc::AT_FDCWD,
             path.as_ptr(),
             libc::O_WRONLY | libc::O_CLOEXEC
         ),
         "read" => call!(
-            libc::SYS_open,
+            libc::SYS_openat,
+            libc::AT_FDCWD,
             path.as_ptr(),
             libc::O_RDONLY | libc::O_CLOEXEC
         ),
         "follow" => {
             let mut target = [0u8; 256];
             call!(
-                libc::SYS_readlink,
+                libc::SYS_readlinkat,
+                libc::AT_FDCWD,
                 path.as_ptr(),
                 target.as_mut_ptr(),
                 target.len()

@@ -41,13 +41,25 @@ const fn of_kind(argument: u8, kind: u32) -> When {
 }
 
 /// This request of an ioctl, an `int` to the kernel.
-const fn request(number: u64) -> When {
+const fn request(number: u32) -> When {
     When::Masked {
         argument: 1,
         mask: u32::MAX,
-        value: number as u32,
+        value: number,
     }
 }
+
+// Where the libc crate has these, their types differ by C library. include/uapi/asm-generic/ioctls.h.
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+
+/// Not in the libc crate for every C library. include/uapi/asm-generic/unistd.h, and
+/// arch/x86/entry/syscalls/syscall_64.tbl.
+const KEXEC_FILE_LOAD: i64 = if cfg!(target_arch = "x86_64") {
+    320
+} else {
+    294
+};
 
 /// What is denied with EPERM, by name. Each would reach the kernel's machinery or the host, with
 /// the capabilities that a user may add, or through a hole in one of them.
@@ -91,7 +103,7 @@ const TABLE: &[(&str, i64, When)] = &[
     // The kernel itself.
     ("reboot", libc::SYS_reboot, When::Always),
     ("kexec_load", libc::SYS_kexec_load, When::Always),
-    ("kexec_file_load", libc::SYS_kexec_file_load, When::Always),
+    ("kexec_file_load", KEXEC_FILE_LOAD, When::Always),
     ("init_module", libc::SYS_init_module, When::Always),
     ("finit_module", libc::SYS_finit_module, When::Always),
     ("delete_module", libc::SYS_delete_module, When::Always),
@@ -127,8 +139,8 @@ const TABLE: &[(&str, i64, When)] = &[
     ("mknodat", libc::SYS_mknodat, of_kind(2, libc::S_IFCHR)),
     ("mknodat", libc::SYS_mknodat, of_kind(2, libc::S_IFBLK)),
     // Typing into the terminal that the jail was started from (TIOCSTI), or pasting (TIOCLINUX).
-    ("ioctl", libc::SYS_ioctl, request(libc::TIOCSTI)),
-    ("ioctl", libc::SYS_ioctl, request(libc::TIOCLINUX)),
+    ("ioctl", libc::SYS_ioctl, request(TIOCSTI)),
+    ("ioctl", libc::SYS_ioctl, request(TIOCLINUX)),
     #[cfg(target_arch = "x86_64")]
     ("iopl", libc::SYS_iopl, When::Always),
     #[cfg(target_arch = "x86_64")]

@@ -16,10 +16,44 @@ use crate::workspace::Workspace;
 /// Programs of the system that tests start. One that is not here is not there either, and the
 /// test that needs it skips itself. The jail's peers (tini and others) are not: they are compared on
 /// the host, and would take most of a guest's time.
-const PROGRAMS: [&str; 36] = [
-    "bash", "cat", "chmod", "cp", "cut", "dd", "echo", "env", "false", "findmnt", "grep", "head",
-    "id", "kill", "ls", "mkdir", "mktemp", "mount", "mv", "ps", "rm", "seq", "setcap", "setpriv",
-    "setsid", "sh", "sleep", "stat", "sync", "tail", "taskset", "true", "tty", "umount", "unshare",
+const PROGRAMS: [&str; 38] = [
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "dd",
+    "echo",
+    "env",
+    "false",
+    "findmnt",
+    "grep",
+    "head",
+    "id",
+    "kill",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "mount",
+    "mv",
+    "newgidmap",
+    "newuidmap",
+    "ps",
+    "rm",
+    "seq",
+    "setcap",
+    "setpriv",
+    "setsid",
+    "sh",
+    "sleep",
+    "stat",
+    "sync",
+    "tail",
+    "taskset",
+    "true",
+    "tty",
+    "umount",
+    "unshare",
     "wc",
 ];
 
@@ -136,6 +170,9 @@ fn skeleton(staging: &Path, workspace: &Workspace) -> Result<()> {
         b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     )?;
     write(&staging.join("etc/group"), b"root:x:0:\nnogroup:x:65534:\n")?;
+    for nobodys in ["etc/subuid", "etc/subgid"] {
+        write(&staging.join(nobodys), b"")?;
+    }
     // CARGO_TARGET_TMPDIR, and the package folders, where cargo starts tests.
     create(&staging.join(relative(&workspace.target.join("tmp"))))
 }

@@ -7,7 +7,7 @@ use crate::vm::emulator::{self, Emulator};
 use crate::workspace::Workspace;
 
 /// Each with its package, as Debian names it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     (emulator::PROGRAM, emulator::PACKAGE),
     ("mke2fs", "e2fsprogs"),
     ("xz", "xz-utils"),
@@ -16,6 +16,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("ldd", "libc-bin"),
     ("setpriv", "util-linux"),
     ("setcap", "libcap2-bin"),
+    ("newuidmap", "uidmap"),
     ("git", "git"),
 ];
 

@@ -5,7 +5,7 @@ use super::*;
 use proptest::prelude::*;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule,
 };
 
 /// The same table, compiled by the library: a rule per bit, since it has no "any of these".
@@ -37,7 +37,10 @@ fn by_the_library() -> Vec<libc::sock_filter> {
         SeccompAction::Allow,
         SeccompAction::Errno(libc::EPERM as u32),
     );
-    let filter = SeccompFilter::new(by_number, allow, deny, TargetArch::x86_64).expect("a filter");
+    let here = std::env::consts::ARCH
+        .try_into()
+        .expect("known to the library");
+    let filter = SeccompFilter::new(by_number, allow, deny, here).expect("a filter");
     let program: BpfProgram = filter.try_into().expect("a program");
     let same = |i: &seccompiler::sock_filter| instruction(i.code.into(), i.jt, i.jf, i.k);
     program.iter().map(same).collect()
