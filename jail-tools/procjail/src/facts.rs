@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::cgroup::Layout;
 use crate::error::{Error, errno_of};
 use crate::ids::{Caller, subordinate};
+use crate::job::Terminal;
 use crate::mountinfo::{self, Mounted};
 use crate::sys;
 
@@ -87,9 +88,58 @@ pub(crate) fn current_directory() -> Result<PathBuf, Error> {
     })
 }
 
-/// A terminal among 0, 1 and 2 that controls us, if we are in its foreground.
-pub(crate) fn terminal() -> Option<i32> {
-    (0..3).find(|fd| sys::is_our_foreground(*fd))
+/// The terminal that controls us, if it is one of 0, 1 and 2.
+pub(crate) fn terminal() -> Option<Terminal> {
+    let fd = (0..3).find(|fd| sys::controls_us(*fd))?;
+    Some(Terminal {
+        fd,
+        foreground: sys::foreground(fd) == Ok(sys::own_group()),
+        shell: has_shell(),
+    })
+}
+
+/// Has our process group a parent that is of our session and not of the group? It is orphaned
+/// otherwise, in POSIX's words, and nobody does job control for it.
+fn has_shell() -> bool {
+    let (group, session) = (nix::unistd::getpgrp(), nix::unistd::getsid(None));
+    let mut parent = nix::unistd::getppid();
+    loop {
+        // PID 1 has no parent, or none that is seen from here: 0.
+        if parent.as_raw() <= 0 || nix::unistd::getsid(Some(parent)) != session {
+            return false;
+        }
+        match nix::unistd::getpgid(Some(parent)) {
+            Ok(of_parent) if of_parent == group => {}
+            other => return other.is_ok(),
+        }
+        match parent_of(parent.as_raw()) {
+            Some(above) => parent = nix::unistd::Pid::from_raw(above),
+            None => return false,
+        }
+    }
+}
+
+/// From `/proc/PID/stat`: `PID (NAME) STATE PARENT …`, where a name may have parentheses itself.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(1)?.parse().ok()
+}
+
+/// A process of PID 1's namespace, by its number there, in our numbers. `pid1` is PID 1 in ours, and
+/// its parent.
+pub(crate) fn child_of_pid1(pid1: i32, inner: i32) -> Option<i32> {
+    let is_it = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mut lines = status.lines();
+        let numbers = lines.find_map(|l| l.strip_prefix("NSpid:"));
+        let innermost = numbers.and_then(|n| n.split_whitespace().last());
+        innermost.is_some_and(|n| n.parse() == Ok(inner))
+    };
+    fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .find(|pid| parent_of(*pid) == Some(pid1) && is_it(pid))
 }
 
 /// The version of Landlock, if the kernel has it and it is on.

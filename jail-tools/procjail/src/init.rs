@@ -260,7 +260,7 @@ fn start<'a>(
         command: pid,
         command_fd: std::os::fd::IntoRawFd::into_raw_fd(pidfd),
         group: plan.group,
-        terminal: command.terminal,
+        continues_group: command.terminal.is_some(),
         rewrite: &plan.rewrite,
         outer: Outer::Bell(lines.bell),
     })

@@ -22,6 +22,7 @@ mod files;
 mod ids;
 mod init;
 mod jail;
+mod job;
 mod keeper;
 mod landlock;
 mod lone_init;

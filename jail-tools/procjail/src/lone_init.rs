@@ -7,13 +7,14 @@ use crate::error::Error;
 use crate::facts;
 use crate::init::spawn_command;
 use crate::jail::Blocked;
+use crate::job::{Job, Terminal};
 use crate::page::Page;
 use crate::pid1::{Outer, Pid1};
 use crate::prepared::{Command, Session};
 use crate::program::{Variable, program};
 use crate::signals::{Rewrite, Signal};
 use crate::stack::Stack;
-use crate::sys;
+use crate::sys::{self, SigSet};
 
 /// What an init is asked for.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,11 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
     }
     let variables: Vec<Variable> = std::env::vars_os().collect();
     let terminal = facts::terminal();
+    let terminal = if options.session {
+        terminal.and_then(for_another_session)
+    } else {
+        terminal
+    };
     let command = Command {
         program: program(&options.command, &variables)?,
         session: if options.session {
@@ -69,26 +75,47 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
         errno,
         hint: "a pids limit, RLIMIT_NPROC or the pid space may be full",
     })?;
+    // A session of its own is no job of a shell's.
+    let job = terminal.filter(|_| !options.session).map(Job::new);
     let pid1 = Pid1 {
         page: &page,
         command: pid,
         command_fd: pidfd.as_raw_fd(),
         group: options.group,
-        terminal,
+        continues_group: terminal.is_some(),
         rewrite: &options.rewrite,
-        outer: match terminal {
-            Some(_) => Outer::Ourselves {
-                group: sys::own_group(),
-            },
-            None => Outer::Nobody,
-        },
+        outer: job.as_ref().map_or(Outer::Nobody, Outer::Shell),
     };
     let code = pid1.serve();
-    if let Some(terminal) = terminal {
-        sys::take_back(terminal, Some(pid));
+    if let Some(job) = &job {
+        job.ended(Some(pid));
     }
     match page.failure() {
         Some(failure) => Err(Error::step(&failure, command.program.shown())),
         None => Ok(code),
     }
+}
+
+/// A terminal controls one session: the command's can have it if it was ours to give, as it is where
+/// we are the first process of a container; a shell above us keeps it.
+fn for_another_session(terminal: Terminal) -> Option<Terminal> {
+    let own = nix::unistd::getpid();
+    let leads = nix::unistd::getsid(None) == Ok(own);
+    if !leads || sys::give_up_terminal(terminal.fd).is_err() {
+        return None;
+    }
+    for signo in [libc::SIGHUP, libc::SIGCONT] {
+        // Those that say that the terminal is gone, which it is not; one that was pending before is
+        // somebody's.
+        if let Ok(Some(info)) = sys::take_info(SigSet::of(signo))
+            && info.pid != own.as_raw()
+        {
+            let _ = sys::queue_info(own.as_raw(), &info);
+        }
+    }
+    Some(Terminal {
+        foreground: true,
+        shell: false,
+        ..terminal
+    })
 }

@@ -51,8 +51,9 @@ pub(crate) struct Page {
     last_uid: AtomicU32,
     /// When each step began, by its number (CLOCK_MONOTONIC).
     began_ns: [AtomicU64; Step::COUNT],
-    /// A stop signal of the command that its terminal's shell should hear of; 0 when it goes on.
-    stopped: AtomicI32,
+    /// How often the command was stopped or went on, above the 8 bits of the signal that stopped it
+    /// last; those are 0 when it goes on.
+    stops: AtomicU32,
 }
 
 /// Steps that may be missed.
@@ -247,12 +248,18 @@ impl Page {
         })
     }
 
+    /// By this signal; 0: it goes on.
     pub(crate) fn set_stopped(&self, signo: i32) {
-        self.stopped.store(signo, Release);
+        let changes = self.stops.load(Relaxed) >> 8;
+        let signo = signo.cast_unsigned() & 0xff;
+        self.stops
+            .store(changes.wrapping_add(1) << 8 | signo, Release);
     }
 
-    pub(crate) fn stopped(&self) -> Option<i32> {
-        let signo = self.stopped.load(Acquire);
-        (signo != 0).then_some(signo)
+    /// How often the command was stopped or went on (it wraps), and what it is stopped by now.
+    pub(crate) fn stopped(&self) -> (u32, Option<i32>) {
+        let stops = self.stops.load(Acquire);
+        let signo = (stops & 0xff).cast_signed();
+        (stops >> 8, (signo != 0).then_some(signo))
     }
 }

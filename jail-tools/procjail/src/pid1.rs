@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use nix::errno::Errno;
 
 use crate::command::FAILED;
+use crate::job::Job;
 use crate::page::Page;
 use crate::signals::{Rewrite, passed_on};
 use crate::step::Step;
@@ -24,22 +25,19 @@ pub(crate) struct Pid1<'a> {
     pub(crate) command_fd: RawFd,
     /// Signals go to the command's process group.
     pub(crate) group: bool,
-    /// The command has the terminal: what continues it continues its group.
-    pub(crate) terminal: Option<RawFd>,
+    /// What continues the command continues its group, as a terminal's stops stop that.
+    pub(crate) continues_group: bool,
     pub(crate) rewrite: &'a Rewrite,
-    pub(crate) outer: Outer,
+    pub(crate) outer: Outer<'a>,
 }
 
 /// Who hears that the command was stopped or goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outer {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outer<'a> {
     /// The supervisor, by an eventfd.
     Bell(RawFd),
-    /// Whoever started us: we stop as the command did.
-    Ourselves {
-        /// Our process group, which has the terminal then.
-        group: i32,
-    },
+    /// The shell that started us.
+    Shell(&'a Job),
     /// Nobody.
     Nobody,
 }
@@ -95,26 +93,14 @@ impl Pid1<'_> {
             0
         };
         self.page.set_stopped(signo);
-        match (self.outer, self.terminal) {
-            (Outer::Bell(bell), _) => ring(bell),
-            (Outer::Ourselves { group }, Some(terminal)) if signo != 0 => {
-                self.stop_ourselves(terminal, group);
+        match self.outer {
+            Outer::Bell(bell) => ring(bell),
+            Outer::Shell(job) if signo != 0 && job.stopped(signo, || Some(self.command)) => {
+                // The number is the command's: it is ours to reap, and has not been.
+                let _ = sys::kill(-self.command, libc::SIGCONT);
             }
-            _ => {}
+            Outer::Shell(_) | Outer::Nobody => {}
         }
-    }
-
-    /// Job control without a supervisor: the shell that started us sees us stop, and the terminal is
-    /// its own to give. PID 1 of a namespace cannot stop itself, and has no shell above it there.
-    fn stop_ourselves(&self, terminal: RawFd, group: i32) {
-        let own = nix::unistd::getpid().as_raw();
-        if own == 1 {
-            return;
-        }
-        let _ = sys::give_foreground(terminal, group);
-        let _ = sys::kill(own, libc::SIGSTOP);
-        // Here we are continued. The SIGCONT is pending, and goes on to the command's group next.
-        let _ = sys::give_foreground(terminal, self.command);
     }
 
     fn pass_on(&self, received: &RawInfo) {
@@ -122,7 +108,10 @@ impl Pid1<'_> {
         if signo == 0 {
             return;
         }
-        let to_group = self.group || (signo == libc::SIGCONT && self.terminal.is_some());
+        if let (libc::SIGCONT, Outer::Shell(job)) = (received.signo, self.outer) {
+            job.continued(|| Some(self.command));
+        }
+        let to_group = self.group || (signo == libc::SIGCONT && self.continues_group);
         let info = passed_on(received, signo);
         let sent = if to_group {
             sys::pidfd_send_group(self.command_fd, signo, &info)

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
+
+use crate::job::Terminal;
 
 use crate::capabilities::Capabilities;
 use crate::page::Shared;
@@ -147,8 +149,8 @@ impl Op {
 pub(crate) struct Command {
     pub(crate) program: Program,
     pub(crate) session: Session,
-    /// A descriptor of the terminal whose foreground it becomes.
-    pub(crate) terminal: Option<RawFd>,
+    /// The terminal whose foreground it becomes, if we have that to give.
+    pub(crate) terminal: Option<Terminal>,
     /// Signals blocked in it: those that were blocked in us.
     pub(crate) mask: SigSet,
     /// SIGCHLD is to be ignored in it, as it was in us before.

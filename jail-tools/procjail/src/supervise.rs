@@ -7,7 +7,9 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::facts;
 use crate::jail::{Blocked, Jail};
+use crate::job::Job;
 use crate::page::LastSignal;
 use crate::report::Report;
 use crate::signals::{Signal, passed_on};
@@ -62,18 +64,19 @@ pub fn run(
 ) -> Result<Report, Error> {
     let jail = Jail::start(spec, blocked, wants_events)?;
     let mut supervisor = Supervisor {
+        job: jail.prepared.command.terminal.map(Job::new),
         jail: &jail,
         signals: &spec.signals,
         did: Supervision::default(),
         deadline: None,
         announced: false,
+        stops: 0,
         stopped: None,
     };
     let ended = supervisor.until_the_end(on_event);
     let did = supervisor.did;
-    if let Some(terminal) = jail.prepared.command.terminal {
-        // For whoever uses it next: a script has no job control of its own.
-        sys::take_back(terminal, None);
+    if let Some(job) = &supervisor.job {
+        job.ended(None);
     }
     let exit = ended?;
     jail.finish(&exit, &did)
@@ -85,7 +88,10 @@ struct Supervisor<'a> {
     did: Supervision,
     deadline: Option<Instant>,
     announced: bool,
+    /// Changes of the command that were seen on the page.
+    stops: u32,
     stopped: Option<i32>,
+    job: Option<Job>,
 }
 
 impl Supervisor<'_> {
@@ -149,6 +155,9 @@ impl Supervisor<'_> {
         {
             self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
         }
+        if let (libc::SIGCONT, Some(job)) = (info.signo, &self.job) {
+            job.continued(|| self.command_group());
+        }
         let signo = if info.signo == libc::SIGTERM {
             self.signals.stop.number()
         } else {
@@ -158,13 +167,12 @@ impl Supervisor<'_> {
     }
 
     fn pass_on(&mut self, received: &RawInfo, signo: i32) {
-        let pidfd = self.jail.pidfd.as_raw_fd();
         let info = passed_on(received, signo);
-        let sent = match sys::pidfd_send(pidfd, signo, Some(&info)) {
+        let sent = match self.send(signo, Some(&info)) {
             // The value is lost, the signal is not.
             Err(Errno::EAGAIN | Errno::EPERM | Errno::EINVAL) => {
                 self.did.without_value += 1;
-                sys::pidfd_send(pidfd, signo, None)
+                self.send(signo, None)
             }
             other => other,
         };
@@ -176,6 +184,18 @@ impl Supervisor<'_> {
                 uid: info.uid,
             });
         }
+    }
+
+    /// To PID 1. What continues a command that is PID 1 and has a terminal continues its group, as the
+    /// terminal's stops stop that; other PID 1s see to it themselves.
+    fn send(&self, signo: i32, info: Option<&RawInfo>) -> Result<(), Errno> {
+        let pidfd = self.jail.pidfd.as_raw_fd();
+        if !(signo == libc::SIGCONT && self.jail.as_pid1 && self.job.is_some()) {
+            return sys::pidfd_send(pidfd, signo, info);
+        }
+        // Before Linux 6.9 a descriptor names no group; the number is our child's, not reaped yet.
+        let to_number = || sys::kill(-self.jail.pid, signo);
+        info.map_or_else(to_number, |info| sys::pidfd_send_group(pidfd, signo, info))
     }
 
     /// The line to a command that is PID 1 itself has ended: by its exec, or with it.
@@ -203,7 +223,11 @@ impl Supervisor<'_> {
                 cgroup: self.jail.cgroup_dirs(),
             });
         }
-        self.set_stopped(page.stopped(), on_event);
+        let (stops, stopped) = page.stopped();
+        if stops != self.stops {
+            self.stops = stops;
+            self.set_stopped(stopped, on_event);
+        }
     }
 
     /// Going on and ending are one change for whoever waits, if they come soon after each other; but
@@ -219,21 +243,29 @@ impl Supervisor<'_> {
     }
 
     fn set_stopped(&mut self, stopped: Option<i32>, on_event: &mut dyn FnMut(&Event)) {
-        if stopped == self.stopped {
-            return;
+        // Between two stops it went on, too soon to be seen.
+        if self.stopped.is_some() {
+            on_event(&Event::Continued);
         }
         self.stopped = stopped;
-        match stopped {
-            Some(signo) => {
-                let signal =
-                    Signal::new(signo).map_or_else(|| signo.to_string(), |s| s.to_string());
-                on_event(&Event::Stopped { signal });
-                if let Some(terminal) = self.jail.prepared.command.terminal {
-                    stop_too(terminal);
-                }
-            }
-            None => on_event(&Event::Continued),
+        let Some(signo) = stopped else {
+            return;
+        };
+        let signal = Signal::new(signo).map_or_else(|| signo.to_string(), |s| s.to_string());
+        on_event(&Event::Stopped { signal });
+        if let Some(job) = &self.job
+            && job.stopped(signo, || self.command_group())
+        {
+            let _ = self.send(libc::SIGCONT, None);
         }
+    }
+
+    /// The command's process group, in our numbers: it leads it.
+    fn command_group(&self) -> Option<i32> {
+        if self.jail.as_pid1 {
+            return Some(self.jail.pid);
+        }
+        facts::child_of_pid1(self.jail.pid, self.jail.page().command()?)
     }
 
     /// Has PID 1 changed its state? Its end is returned.
@@ -254,20 +286,5 @@ impl Supervisor<'_> {
                 self.set_stopped(stopped, on_event);
             }
         }
-    }
-}
-
-/// Job control: the shell that started us sees us stop as the command did, and has its terminal.
-fn stop_too(terminal: i32) {
-    let command_group = sys::foreground(terminal);
-    let own = sys::own_group();
-    let _ = sys::give_foreground(terminal, own);
-    let _ = sys::kill(std::process::id() as i32, libc::SIGSTOP);
-    // Here we are continued. SIGCONT is pending, and goes on to the command next.
-    if let (Ok(group), Ok(foreground)) = (command_group, sys::foreground(terminal))
-        && foreground == own
-        && group > 0
-    {
-        let _ = sys::give_foreground(terminal, group);
     }
 }

@@ -271,20 +271,66 @@ fn needs_root_what_runs_on_in_the_background_ends_with_the_jail() {
     are_gone(&report);
 }
 
+/// The whole disk under a file, `MAJOR:MINOR`: a limit takes no partition (block/blk-cgroup.c:
+/// `blkg_conf_open_bdev`). None where the file system has no device of its own.
+fn disk_under(file: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let device = std::fs::metadata(file).expect("a file").dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let about = format!("/sys/dev/block/{major}:{minor}");
+    let about = std::fs::canonicalize(about).ok()?;
+    let whole = if about.join("partition").exists() {
+        about.parent()?
+    } else {
+        &about
+    };
+    let number = std::fs::read_to_string(whole.join("dev")).ok()?;
+    Some(number.trim().to_owned())
+}
+
+/// What is read by way of the device, not the page cache.
+const READ_BYTES: u64 = 4 << 20;
+
+/// How long it takes to read the file, here or in a jail.
+fn read_by(mut reader: Command, file: &Path) -> std::time::Duration {
+    reader.arg("dd").arg(format!("if={}", file.display()));
+    reader.args(["of=/dev/null", "bs=256k", "iflag=direct", "status=none"]);
+    let since = std::time::Instant::now();
+    let output = reader.output().expect("it starts");
+    let took = since.elapsed();
+    assert!(output.status.success(), "{output:?}");
+    took
+}
+
 #[test]
 fn needs_root_a_device_is_throttled() {
     let test = testkit::begin!();
-    let Ok(devices) = std::fs::read_dir("/sys/block") else {
-        return test.skip("no /sys/block");
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let file = folder.path().join("read");
+    std::fs::write(&file, vec![7; READ_BYTES as usize]).expect("a file");
+    let written = std::fs::File::open(&file).and_then(|f| f.sync_all());
+    written.expect("on the device");
+    let Some(disk) = disk_under(&file) else {
+        return test.skip("the file system of /var/tmp has no block device of its own");
     };
-    let device = devices
-        .flatten()
-        .find_map(|d| std::fs::read_to_string(d.path().join("dev")).ok());
-    let Some(device) = device else {
-        return test.skip("no block device");
-    };
-    let limit = format!("{}:rbps=1M,wiops=100", device.trim());
+    // The kernel lets no more than this through: there is a least time, and no greatest.
+    let least = std::time::Duration::from_secs(READ_BYTES >> 20) * 3 / 4;
+    let free = read_by(Command::new("env"), &file);
+    if free >= least {
+        return test.skip(&format!("{disk} itself reads no faster: {free:?}"));
+    }
+    let limit = format!("{disk}:rbps=1M,wiops=100");
+    let mut throttled = jail();
+    throttled.args(["--io", &limit, "--"]);
+    let took = read_by(throttled, &file);
+    assert!(took >= least, "4 MiB at 1 MiB/s took {took:?}");
     let (code, report) = report(&["--io", &limit], &["true"]);
     assert_eq!(code, 0, "{report}");
     are_gone(&report);
+    let controller = if Path::new("/sys/fs/cgroup/blkio").is_dir() {
+        "blkio"
+    } else {
+        "io"
+    };
+    test.verified("jail io limits", version_of(controller));
 }

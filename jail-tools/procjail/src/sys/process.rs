@@ -263,6 +263,13 @@ pub(crate) fn give_foreground(terminal: RawFd, group: i32) -> Call<()> {
     done(unsafe { libc::tcsetpgrp(terminal, group) }.into())
 }
 
+/// Takes the terminal away from the session that the calling process leads. Its foreground group gets
+/// SIGHUP and SIGCONT, from us (drivers/tty/tty_jobctrl.c, `disassociate_ctty`).
+pub(crate) fn give_up_terminal(terminal: RawFd) -> Call<()> {
+    // SAFETY: TIOCNOTTY takes nothing.
+    done(unsafe { libc::syscall(libc::SYS_ioctl, terminal, libc::TIOCNOTTY) })
+}
+
 /// Makes the terminal the controlling one of the calling session leader.
 pub(crate) fn take_terminal(terminal: RawFd) -> Call<()> {
     // SAFETY: TIOCSCTTY takes an integer.
@@ -361,12 +368,12 @@ pub(crate) fn sleep_ms(ms: u32) {
     unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
 }
 
-/// Is `fd` the terminal that controls us, and are we in its foreground?
-pub(crate) fn is_our_foreground(fd: RawFd) -> bool {
+/// Is `fd` the terminal that controls us?
+pub(crate) fn controls_us(fd: RawFd) -> bool {
     // SAFETY: these calls take integers, and the library passes addresses of its own.
     unsafe {
         let session = libc::tcgetsid(fd);
-        session != -1 && session == libc::getsid(0) && libc::tcgetpgrp(fd) == libc::getpgrp()
+        session != -1 && session == libc::getsid(0)
     }
 }
 

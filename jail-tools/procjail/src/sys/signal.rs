@@ -15,6 +15,11 @@ pub(crate) struct SigSet(pub(crate) u64);
 impl SigSet {
     /// Every signal. (KILL and STOP are let through by the kernel, whatever the set says.)
     pub(crate) const ALL: Self = Self(u64::MAX);
+
+    /// One signal: bit n − 1 is signal n.
+    pub(crate) const fn of(signo: i32) -> Self {
+        Self(1 << (signo - 1))
+    }
 }
 
 /// Size of the kernel's set: `_NSIG / 8` (include/linux/signal.h).

@@ -23,8 +23,7 @@ pub(crate) struct Launch {
     /// A /proc of that namespace. It takes time between fork and exec.
     pub(crate) own_proc: bool,
     pub(crate) terminal: Terminal,
-    /// In a group of its own, which does not have the terminal's foreground.
-    pub(crate) in_background: bool,
+    pub(crate) job: Job,
     /// What the program is started with; everything else is neither blocked nor ignored.
     pub(crate) blocked: Signals,
     pub(crate) ignored: Signals,
@@ -41,6 +40,24 @@ pub(crate) enum Terminal {
     /// The program leads the session, as the first process of a container does.
     Program,
 }
+
+/// What the program is to the launcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Job {
+    /// Of its own process group, as a script has it.
+    #[default]
+    None,
+    /// In a group of its own, which has the terminal's foreground, as an interactive shell has it.
+    Foreground,
+    /// In one that does not have it.
+    Background,
+}
+
+/// Makes the launcher give the terminal's foreground to the program's group.
+pub(crate) const FOREGROUND: i32 = libc::SIGUSR1;
+
+/// Makes the launcher take it back.
+pub(crate) const BACKGROUND: i32 = libc::SIGUSR2;
 
 /// A TERM that the launcher sends soon after it has forked.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

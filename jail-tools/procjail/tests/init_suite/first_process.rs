@@ -294,3 +294,47 @@ fn needs_root_a_shell_sees_its_job_stop_and_go_on() {
     let test = testkit::begin!();
     holds(&test, "terminal: job stops", AsSeen, job_control::job_stops);
 }
+
+#[test]
+fn needs_root_a_job_that_goes_on_in_the_background_leaves_the_terminal_to_the_shell() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: job goes on in background",
+        AsSeen,
+        job_control::job_goes_on_in_background,
+    );
+}
+
+#[test]
+fn needs_root_a_job_that_was_started_in_the_background_can_be_brought_to_the_foreground() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: job comes from background",
+        AsSeen,
+        job_control::job_comes_from_background,
+    );
+}
+
+#[test]
+fn needs_root_a_running_job_that_is_brought_to_the_foreground_can_read() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: running job gets it",
+        AsSeen,
+        job_control::running_job_gets_terminal,
+    );
+}
+
+#[test]
+fn needs_root_a_session_of_its_own_takes_the_containers_terminal_along() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: own session",
+        AsSeen,
+        job_control::own_session,
+    );
+}

@@ -334,3 +334,43 @@ fn a_shell_sees_its_job_stop_and_go_on() {
         job_control::job_stops,
     );
 }
+
+#[test]
+fn a_job_that_goes_on_in_the_background_leaves_the_terminal_to_the_shell() {
+    judge(
+        Place::Ordinary,
+        "terminal: job goes on in background",
+        AsSeen,
+        job_control::job_goes_on_in_background,
+    );
+}
+
+#[test]
+fn a_job_that_was_started_in_the_background_can_be_brought_to_the_foreground() {
+    judge(
+        Place::Ordinary,
+        "terminal: job comes from background",
+        AsSeen,
+        job_control::job_comes_from_background,
+    );
+}
+
+#[test]
+fn a_running_job_that_is_brought_to_the_foreground_can_read() {
+    judge(
+        Place::Ordinary,
+        "terminal: running job gets it",
+        AsSeen,
+        job_control::running_job_gets_terminal,
+    );
+}
+
+#[test]
+fn a_session_of_its_own_leaves_the_terminal_to_the_shell() {
+    judge(
+        Place::Ordinary,
+        "terminal: own session",
+        AsSeen,
+        job_control::own_session,
+    );
+}

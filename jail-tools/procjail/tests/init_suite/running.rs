@@ -12,7 +12,7 @@ use nix::unistd::{Pid, getpgid, mkfifo, tcgetpgrp};
 use tempfile::TempDir;
 
 use crate::common::processes::{Process, children, first_process_below, status};
-use crate::common::wire::{End, Event, Received, Report, State};
+use crate::common::wire::{BACKGROUND, End, Event, FOREGROUND, Received, Report, State};
 use crate::lines::{Lines, NoLine};
 use crate::setup::{Input, Setup, Spawned, launch, launcher, spawn};
 use crate::subject::Subject;
@@ -193,6 +193,23 @@ impl<'a> Running<'a> {
         let launcher = Pid::from_raw(self.launcher.id().cast_signed());
         let found = (tcgetpgrp(terminal).ok(), getpgid(Some(launcher)).ok());
         (found.0.map(Pid::as_raw), found.1.map(Pid::as_raw))
+    }
+
+    /// What the shell does before it continues a job.
+    pub(crate) fn shell_gives_terminal(&self) -> Result<(), Why> {
+        self.launcher_fd.send(FOREGROUND)?;
+        self.wait_until("the job has the terminal", || {
+            self.foreground().0 == Some(self.program_pid)
+        })
+    }
+
+    /// What the shell does when its job has stopped.
+    pub(crate) fn shell_takes_terminal(&self) -> Result<(), Why> {
+        self.launcher_fd.send(BACKGROUND)?;
+        self.wait_until("the shell has the terminal", || {
+            let (foreground, of_shell) = self.foreground();
+            foreground == of_shell
+        })
     }
 
     /// Waits until it has ended.

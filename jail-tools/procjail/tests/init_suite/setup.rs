@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::wire::{self, EarlyTerm, Launch, Signals};
+use crate::common::wire::{self, EarlyTerm, Job, Launch, Signals};
 use crate::lines::Lines;
 use crate::subject::{Place, Subject, Wish};
 use crate::terminal::Terminal;
@@ -22,7 +22,7 @@ pub(crate) struct Setup {
     pub(crate) blocked: Signals,
     pub(crate) ignored: Signals,
     pub(crate) on_terminal: bool,
-    pub(crate) in_background: bool,
+    pub(crate) job: Job,
     /// Instead of the test's own.
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
     pub(crate) term: Option<EarlyTerm>,
@@ -62,7 +62,7 @@ pub(crate) fn launch(subject: &Subject, setup: &Setup, report: String) -> Launch
         first_process,
         own_proc: first_process && setup.term.is_none(),
         terminal,
-        in_background: setup.in_background,
+        job: setup.job,
         blocked: setup.blocked,
         ignored: setup.ignored,
         term: setup.term,

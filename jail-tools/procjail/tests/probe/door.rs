@@ -175,21 +175,22 @@ pub(crate) fn reap_any() -> Result<()> {
     wait(-1)
 }
 
-/// Waits until a child has ended, and leaves it a zombie: its number stays its own.
-pub(crate) fn wait_without_reaping(pid: i32) -> Result<End> {
+/// How a child has ended, which is left a zombie: its number stays its own. `None`: it has not.
+pub(crate) fn end_without_reaping(pid: i32) -> Result<Option<End>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let flags = libc::WEXITED | libc::WNOWAIT;
+    let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
     // SAFETY: the kernel writes a siginfo_t to `info`, which is one.
     checked(unsafe { libc::waitid(libc::P_PID, pid as u32, info.as_mut_ptr(), flags) }.into())?;
-    // SAFETY: all zeros are a siginfo_t, and the kernel has written what SIGCHLD has, which is
-    // what si_status is read from.
+    // SAFETY: all zeros are a siginfo_t, and the kernel has left them, or written what SIGCHLD has,
+    // which is what si_status is read from.
     let (code, status) = unsafe {
         let info = info.assume_init();
         (info.si_code, info.si_status())
     };
     Ok(match code {
-        libc::CLD_EXITED => End::Exited(status),
-        _ => End::Killed(status),
+        0 => None,
+        libc::CLD_EXITED => Some(End::Exited(status)),
+        _ => Some(End::Killed(status)),
     })
 }
 

@@ -14,10 +14,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, execv, getpgrp, setpgid, setsid, tcgetpgrp};
+use nix::unistd::{Pid, execv, getpgrp, setpgid, setsid, tcgetpgrp, tcsetpgrp};
 
 use crate::common::processes::{Process, children, first_process_below, status};
-use crate::common::wire::{EarlyTerm, Launch, Report, Signals, Since, Terminal};
+use crate::common::wire::{
+    BACKGROUND, EarlyTerm, End, FOREGROUND, Job, Launch, Report, Signals, Since, Terminal,
+};
 use crate::{LIFETIME_S, door};
 
 /// `launch SPEC -- PROGRAM …`.
@@ -84,13 +86,29 @@ fn start(spec: &Launch, command: &[OsString], reports: &mut Reports) -> Result<(
     if let Some(pid) = termed {
         reports.tell(&Report::Term { pid })?;
     }
-    let end = door::wait_without_reaping(pid)?;
+    let end = wait_as_shell(pid)?;
     reports.tell(&Report::Ended {
         end,
         foreground: tcgetpgrp(std::io::stdin()).ok().map(Pid::as_raw),
         own_group: getpgrp().as_raw(),
     })?;
     stay()
+}
+
+/// Waits for the program's end, and does meanwhile with the terminal what it is told.
+fn wait_as_shell(program: i32) -> Result<End> {
+    let told = [FOREGROUND, BACKGROUND, libc::SIGCHLD];
+    loop {
+        if let Some(end) = door::end_without_reaping(program)? {
+            return Ok(end);
+        }
+        let group = match door::wait_for_signal(Signals::of(&told), LIFETIME_S)? {
+            Some(FOREGROUND) => Pid::from_raw(program),
+            Some(BACKGROUND) => getpgrp(),
+            _ => continue,
+        };
+        tcsetpgrp(std::io::stdin(), group).context("tcsetpgrp")?;
+    }
 }
 
 /// Until the test sends TERM: it still knows the program by its number. Nobody waits for more on
@@ -185,8 +203,11 @@ fn prepare(spec: &Launch, command: &[OsString]) -> Result<(CString, Vec<CString>
     if spec.terminal == Terminal::Program {
         lead_session()?;
     }
-    if spec.in_background {
+    if spec.job != Job::None {
         setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("setpgid")?;
+    }
+    if spec.job == Job::Foreground {
+        tcsetpgrp(std::io::stdin(), getpgrp()).context("tcsetpgrp")?;
     }
     if spec.own_proc {
         mount_proc()?;
