@@ -5,6 +5,7 @@
 //! [`apply`] and [`keeper`] is the only code that changes the host, and every change is promised
 //! to a *keeper* process before it is made, so that it is undone even if this process is killed.
 //!
+//! [`distance`] takes the one fact that changes while a run goes on: how far apart two CPUs are.
 //! [`remedy`] says which command would show what a run could not see. [`meaning`] says what each fact means for the four investigations, as data.
 //!
 //! This crate knows `record` and nothing else of ours: not what is measured, nor how.
@@ -12,6 +13,7 @@
 pub mod apply;
 pub mod cpu_list;
 pub mod decide;
+pub mod distance;
 pub mod error;
 pub mod keeper;
 pub mod meaning;

@@ -207,7 +207,7 @@ mod tests {
     use crate::placement::Placement;
 
     fn crew(hang: Duration) -> Crew {
-        let cpus = crate::placement::allowed_cpus().expect("a mask");
+        let cpus = host::distance::allowed_cpus().expect("a mask");
         Crew {
             placement: Placement::everywhere(&cpus),
             sight: CallSight::open(),

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let (plan, cpus) = (args.plan(), placement::allowed_cpus()?);
+    let (plan, cpus) = (args.plan(), host::distance::allowed_cpus()?);
     ensure!(
         plan.pairs().next().is_some(),
         "no queue that was asked for serves so many threads"

@@ -1,17 +1,11 @@
 //! Which CPUs the threads of a trial get, and how far apart two CPUs are at the moment.
 //!
-//! A host may move virtual CPUs between core complexes, several times a second: what two of them
-//! pass to each other then costs four times as much, with no word to the guest. So a cache line is
-//! passed to and fro before and after each trial on several CPUs, and trials are sorted by it.
-
-use std::hint::spin_loop;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+//! A cache line is passed to and fro before and after each trial on several CPUs, and trials are
+//! sorted by it.
 
 use analysis::quantile::Sorted;
-use anyhow::{Context, Result, anyhow};
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::Pid;
+use anyhow::{Context, Result};
+use host::distance::{self, ends};
 use serde::Serialize;
 
 use crate::cells::{Cell, Cpus, Threads};
@@ -21,23 +15,6 @@ use crate::crew::Role;
 /// modes that were seen on the virtual machine this was written on, about 55 and 220 ns: near
 /// their geometric mean, 110.
 pub(crate) const CUT_NS: f64 = 120.0;
-
-/// How long the line is passed to and fro.
-const PROBE: Duration = Duration::from_millis(1);
-
-/// Passes to and fro in a block: some microseconds, so that the clock's 30 ns do not count and
-/// most blocks see no interrupt.
-const BLOCK: u32 = 16;
-
-/// A block more would not change the median.
-const BLOCKS_MAX: usize = 1_000;
-
-/// CPUs of this process, ascending.
-pub(crate) fn allowed_cpus() -> Result<Vec<u32>> {
-    let set = sched_getaffinity(Pid::from_raw(0)).context("sched_getaffinity of this process")?;
-    let cpus = (0..CpuSet::count()).filter(|c| set.is_set(*c) == Ok(true));
-    Ok(cpus.map(|c| c as u32).collect())
-}
 
 /// CPUs of the producers and of the consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +36,7 @@ impl Placement {
     /// One producer and one consumer on all CPUs stand on two different ones, or the kernel would
     /// at times put both on one, which is another cell.
     pub(crate) fn of_cell(cell: &Cell, cpus: &[u32]) -> Self {
-        match (cell.cpus, pair(cpus)) {
+        match (cell.cpus, ends(cpus)) {
             (Cpus::One, _) => Self::everywhere(cpus.last().map_or(&[], std::slice::from_ref)),
             (Cpus::All, Some((a, b))) if cell.threads == Threads::of(1, 1) => Self {
                 producers: vec![a],
@@ -76,12 +53,6 @@ impl Placement {
             Role::Consumer => &self.consumers,
         }
     }
-}
-
-/// The two CPUs that stand for all: the first and the last.
-pub(crate) fn pair(cpus: &[u32]) -> Option<(u32, u32)> {
-    let (first, last) = (*cpus.first()?, *cpus.last()?);
-    (first != last).then_some((first, last))
 }
 
 /// Under what condition a trial ran. Figures are never averaged over these.
@@ -119,84 +90,11 @@ impl Stratum {
     }
 }
 
-/// A word on a line of its own (and of its neighbour, which some processors fetch along).
-#[derive(Default)]
-#[repr(align(128))]
-struct Line(AtomicU32);
-
-/// Said by either side that wants to stop.
-const STOP: u32 = u32::MAX;
-
-/// One way of a cache line between two CPUs, ns: the median of short blocks.
-pub(crate) fn one_way_ns((a, b): (u32, u32)) -> Result<f64> {
-    let line = Line::default();
-    let blocks = std::thread::scope(|scope| {
-        let answers = scope.spawn(|| pinned(b, &line.0, answer));
-        let asks = scope.spawn(|| pinned(a, &line.0, ask));
-        let blocks = asks.join().map_err(|_| anyhow!("the ping panicked"))?;
-        answers.join().map_err(|_| anyhow!("the pong panicked"))??;
-        blocks
-    })?;
-    Sorted::of(&blocks)
+/// How far apart two CPUs are, ns.
+pub(crate) fn one_way_ns(pair: (u32, u32)) -> Result<f64> {
+    Sorted::of(&distance::one_way_ns(pair)?)
         .quantile(0.5)
         .context("a cache line was passed and no block ended")
-}
-
-/// Does it on this CPU. The other side must not wait for one that could not be placed.
-fn pinned<T>(cpu: u32, line: &AtomicU32, what: fn(&AtomicU32) -> T) -> Result<T> {
-    match host::pin(cpu) {
-        Ok(back) if back.held() => Ok(what(line)),
-        other => {
-            line.store(STOP, Ordering::Release);
-            Err(anyhow!("pin the ping-pong to CPU {cpu}: {other:?}"))
-        }
-    }
-}
-
-/// Odd numbers are questions, the next even one is the answer.
-fn ask(line: &AtomicU32) -> Vec<f64> {
-    let mut blocks = Vec::with_capacity(BLOCKS_MAX);
-    let mut turn = 1;
-    // The first pass waits for the other thread to be there.
-    let mut there = pass(line, &mut turn);
-    let since = Instant::now();
-    while there && since.elapsed() < PROBE && blocks.len() < BLOCKS_MAX {
-        let start = Instant::now();
-        there = (0..BLOCK).all(|_| pass(line, &mut turn));
-        blocks.push(start.elapsed().as_nanos() as f64 / f64::from(2 * BLOCK));
-    }
-    line.store(STOP, Ordering::Release);
-    blocks
-}
-
-/// There and back. False if the other side stopped.
-fn pass(line: &AtomicU32, turn: &mut u32) -> bool {
-    // A stop that is already there must not be overwritten.
-    if line
-        .compare_exchange(*turn - 1, *turn, Ordering::AcqRel, Ordering::Acquire)
-        .is_err()
-    {
-        return false;
-    }
-    loop {
-        match line.load(Ordering::Acquire) {
-            STOP => return false,
-            seen if seen == *turn + 1 => break,
-            _ => spin_loop(),
-        }
-    }
-    *turn += 2;
-    true
-}
-
-fn answer(line: &AtomicU32) {
-    loop {
-        match line.load(Ordering::Acquire) {
-            STOP => return,
-            odd if odd % 2 == 1 => line.store(odd + 1, Ordering::Release),
-            _ => spin_loop(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -236,14 +134,5 @@ mod tests {
         assert_eq!(Stratum::of(220.0, 190.0), Stratum::Far);
         assert_eq!(Stratum::of(55.0, 220.0), Stratum::Moved);
         assert_eq!(Stratum::of(220.0, 55.0), Stratum::Moved);
-    }
-
-    #[test]
-    fn a_line_is_passed_between_two_cpus_or_there_are_not_two() {
-        let cpus = allowed_cpus().expect("a mask");
-        if let Some(pair) = pair(&cpus) {
-            let ns = one_way_ns(pair).expect("a time");
-            assert!(ns > 0.0 && ns.is_finite(), "{ns}");
-        }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use host::distance::ends;
 
 use crate::calibrate::{Step, least, step};
 use crate::cells::Cpus;
 use crate::counts::CallSight;
 use crate::crew::{Crew, Outcome};
 use crate::peers::Kind;
-use crate::placement::{Placement, one_way_ns, pair};
+use crate::placement::{Placement, one_way_ns};
 use crate::schedule::{Mode, Plan, Planned};
 use crate::shot::Shot;
 use crate::trial::Load;
@@ -86,7 +87,7 @@ impl Session<'_> {
         let messages = *sizes.get(&key).context("a trial was not calibrated")?;
         let apart = match self.plan.cells[planned.cell].cpus {
             Cpus::One => None,
-            Cpus::All => pair(self.cpus),
+            Cpus::All => ends(self.cpus),
         };
         let before_ns = apart.map(one_way_ns).transpose()?;
         let outcome = self.go(planned, messages)?;

@@ -1,24 +1,13 @@
-//! Which CPUs processes may use.
+//! Which CPUs processes may use, and how far apart two are.
 
+use analysis::quantile::Sorted;
 use anyhow::{Context, Result};
+use host::distance;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 /// The calling thread.
 const SELF: Pid = Pid::from_raw(0);
-
-/// CPUs of this process, ascending.
-pub(crate) fn allowed_cpus() -> Result<Vec<u32>> {
-    let set = sched_getaffinity(SELF).context("sched_getaffinity")?;
-    let cpus = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true));
-    Ok(cpus.map(|cpu| cpu as u32).collect())
-}
-
-/// The two CPUs that stand for all: the first and the last.
-pub(crate) fn pair(cpus: &[u32]) -> Option<(u32, u32)> {
-    let (first, last) = (*cpus.first()?, *cpus.last()?);
-    (first != last).then_some((first, last))
-}
 
 /// Puts a process (of one thread) on one CPU. The kernel refuses what it does not do: a mask that
 /// was set is the mask that holds, but for a cpuset, whose CPUs are all that are asked for here.
@@ -49,16 +38,17 @@ impl Drop for Kept {
     }
 }
 
+/// How far apart two CPUs are, ns.
+pub(crate) fn one_way_ns(pair: (u32, u32)) -> Result<f64> {
+    Sorted::of(&distance::one_way_ns(pair)?)
+        .quantile(0.5)
+        .context("a cache line was passed and no block ended")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_cpu_is_no_pair() {
-        assert_eq!(pair(&[3]), None);
-        assert_eq!(pair(&[0, 1, 5]), Some((0, 5)));
-        assert_eq!(pair(&[]), None);
-    }
+    use host::distance::allowed_cpus;
 
     #[test]
     fn a_thread_that_was_pinned_is_free_again() {

@@ -6,16 +6,16 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use host::distance::{allowed_cpus, ends};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use record::verdict::Estimate;
 use serde::Serialize;
 
-use crate::affinity::{Kept, allowed_cpus, pair, pin, pin_self};
+use crate::affinity::{Kept, one_way_ns, pin, pin_self};
 use crate::child::Child;
 use crate::clock::monotonic_ns;
 use crate::figures::{Figure, Values};
-use crate::pair::one_way_ns;
 use crate::procfs::family;
 use crate::receiver;
 use crate::schedule::Plan;
@@ -130,7 +130,7 @@ fn places(cpus: &[u32]) -> Vec<Place> {
         sender: *cpu,
         receivers: *cpu,
     });
-    let two = pair(cpus).map(|(first, last)| Place {
+    let two = ends(cpus).map(|(first, last)| Place {
         stratum: Stratum::TwoCpus,
         sender: first,
         receivers: last,

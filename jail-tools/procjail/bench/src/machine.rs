@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::read_to_string;
 
 use anyhow::Result;
+use host::distance::{allowed_cpus, ends};
 use serde::Serialize;
 
-use crate::affinity::{allowed_cpus, pair};
 use crate::subject::Tool;
 use crate::taken::Taken;
 use crate::tools::{Found, Toolbox};
@@ -59,7 +59,7 @@ impl Watch {
         Machine {
             kernel: line("/proc/sys/kernel/osrelease"),
             processor: processor(),
-            cpu_pair: pair(&self.cpus),
+            cpu_pair: ends(&self.cpus),
             load_before: self.load_before,
             load_after: line("/proc/loadavg"),
             steal_share: steal.ok_or_else(|| "/proc/stat".to_owned()).into(),

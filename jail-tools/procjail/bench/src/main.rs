@@ -17,7 +17,6 @@ mod latency;
 mod machine;
 mod memory;
 mod orphans;
-mod pair;
 mod procfs;
 mod receiver;
 mod report;
