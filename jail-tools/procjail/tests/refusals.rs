@@ -126,13 +126,9 @@ fn needs_root_what_is_missing_is_named() {
 
 /// As nobody, with the binary where nobody may execute it.
 fn as_nobody(words: &[&str]) -> Output {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
-    let all = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), all.clone()).expect("a mode");
-    let binary = folder.path().join("procjail");
-    std::fs::copy(env!("CARGO_BIN_EXE_procjail"), &binary).expect("copied");
-    std::fs::set_permissions(&binary, all).expect("a mode");
+    let built = std::path::Path::new(env!("CARGO_BIN_EXE_procjail"));
+    let binary = testkit::install(built, folder.path());
     Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .arg(&binary)

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -26,12 +25,8 @@ impl Given {
     fn ids(granted: &str) -> Self {
         // Below the build folder not everybody can look.
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        let put = |name: &str| folder.path().join(name);
-        std::fs::copy(env!("CARGO_BIN_EXE_procjail"), put("procjail")).unwrap();
-        std::fs::write(put("granted"), granted).unwrap();
-        for path in [folder.path(), &put("procjail")] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
+        let _ = testkit::install(Path::new(env!("CARGO_BIN_EXE_procjail")), folder.path());
+        std::fs::write(folder.path().join("granted"), granted).unwrap();
         Self { folder }
     }
 

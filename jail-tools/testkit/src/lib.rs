@@ -14,9 +14,11 @@
 mod log;
 mod machine;
 mod need;
+mod program;
 
 pub use machine::{no_bpf, no_program, no_root};
 pub use need::{Need, needs_of};
+pub use program::install;
 
 /// A test that may go on.
 #[derive(Debug)]

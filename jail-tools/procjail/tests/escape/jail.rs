@@ -20,14 +20,11 @@ impl Tools {
             .prefix("procjail-escape-")
             .tempdir_in("/var/tmp")
             .expect("a folder");
-        open_to_all(folder.path());
-        for (name, path) in [
-            ("procjail", env!("CARGO_BIN_EXE_procjail")),
-            ("jail-escapee", env!("CARGO_BIN_EXE_jail-escapee")),
+        for program in [
+            env!("CARGO_BIN_EXE_procjail"),
+            env!("CARGO_BIN_EXE_jail-escapee"),
         ] {
-            let to = folder.path().join(name);
-            std::fs::copy(path, &to).expect("copied");
-            open_to_all(&to);
+            let _ = testkit::install(Path::new(program), folder.path());
         }
         Self { folder }
     }
@@ -70,12 +67,6 @@ impl Tools {
             .args(words);
         outcomes(&command.output().expect("procjail"))
     }
-}
-
-fn open_to_all(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(path, mode).expect("a mode");
 }
 
 /// `name outcome` lines, by name.
