@@ -40,9 +40,6 @@ pub(crate) struct Machine {
     pub(crate) folder: PathBuf,
 }
 
-/// The socket on which the machine takes commands, in its folder.
-const MONITOR: &str = "monitor";
-
 /// What the monitor says when it waits for a command.
 const PROMPT: &str = "(qemu)";
 
@@ -65,15 +62,21 @@ impl Machine {
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .args(["-serial", "stdio", "-monitor"])
-            .arg(format!("unix:{MONITOR},server=on,wait=off"))
+            .arg(format!("unix:{},server=on,wait=off", self.monitor()))
             .dir(&self.folder)
+    }
+
+    /// The socket on which the machine takes commands, in its folder: each disk is one machine's.
+    fn monitor(&self) -> String {
+        let disk = self.disk.file_name().unwrap_or_default();
+        format!("monitor-{}", disk.to_string_lossy())
     }
 
     /// Makes a guest that has fallen silent say where it is: a non-maskable interrupt, at which
     /// its kernel panics with a trace.
     pub(crate) fn shake(&self) -> std::io::Result<()> {
         let here = std::env::current_dir()?;
-        let socket = self.folder.join(MONITOR);
+        let socket = self.folder.join(self.monitor());
         // The shorter of the two ways to say it.
         let relative = socket.strip_prefix(&here).unwrap_or(&socket);
         let mut monitor = UnixStream::connect(relative)?;
