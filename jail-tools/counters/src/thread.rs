@@ -1,7 +1,9 @@
 //! The counters of one thread.
 
 use std::io;
+use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
 use perf_event::{Builder, Counter, Group as PerfGroup};
 use record::Grade;
 use record::manifest::Armed;
@@ -28,6 +30,15 @@ impl RawReading {
     pub fn grade(&self) -> Grade {
         Grade::of_times(self.enabled_ns, self.running_ns)
     }
+}
+
+/// The last sleep that is tried, 10^this µs: no timer fires that early.
+const LONGEST_SLEEP: u32 = 5;
+
+/// How often the calling thread has left its CPU.
+fn switches() -> Option<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    Some(usage.voluntary_context_switches() + usage.involuntary_context_switches())
 }
 
 struct OpenGroup {
@@ -74,10 +85,19 @@ impl ThreadCounters {
     /// On Linux 6.18 a group whose last member is a tracepoint, led by the dummy of another PMU
     /// and enabled while its thread runs, counts nothing before that thread is switched to
     /// again, and yet says that it ran all the time it was enabled. So this thread lets itself
-    /// be switched away from once; any sleep does that.
+    /// be switched away from once. A short sleep may not do that: its timer can fire before the
+    /// thread has left the CPU, and it just goes on. So it sleeps longer and longer until the kernel
+    /// has counted a switch.
     fn begin(&self) {
-        if !self.groups.is_empty() {
-            std::thread::sleep(std::time::Duration::from_micros(1));
+        if self.groups.is_empty() {
+            return;
+        }
+        let before = switches();
+        for exponent in 0..=LONGEST_SLEEP {
+            std::thread::sleep(Duration::from_micros(10_u64.pow(exponent)));
+            if before.is_none() || switches() != before {
+                return;
+            }
         }
     }
 

@@ -85,7 +85,7 @@ fn needs_root_subordinate_ids_are_ones_own_in_the_jail() {
         assert_eq!(mapped, expected, "{granted}");
     }
     let given = Given::ids(BY_NUMBER);
-    let used = "touch /tmp/a; chown 5:6 /tmp/a; stat -c %u:%g /tmp/a\n\
+    let used = ": > /tmp/a; chown 5:6 /tmp/a; stat -c %u:%g /tmp/a\n\
                 setpriv --reuid 5 --regid 6 --groups 7 sh -c 'id -u; id -g; id -G'";
     let said = words(&given.run(&["--tmpfs", "/tmp"], used));
     assert_eq!(said, ["5:6", "5", "6", "6", "7"]);
@@ -102,7 +102,7 @@ fn needs_root_without_subordinate_ids_there_is_one_id() {
     let map = ["0", "65534", "1"];
     let expected: Vec<&str> = map.iter().chain(&map).copied().chain(["deny"]).collect();
     assert_eq!(words(&given.run(&[], MAPS)), expected);
-    let refused = given.run(&["--tmpfs", "/tmp"], "touch /tmp/a; chown 5 /tmp/a");
+    let refused = given.run(&["--tmpfs", "/tmp"], ": > /tmp/a; chown 5 /tmp/a");
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
 }
 

@@ -13,6 +13,10 @@ use crate::story::{is_guest, wait_until};
 /// After so many kills nothing may be left of them.
 const BATCH: u32 = 20;
 
+/// More kills as soon as PID 1 is seen, where none of the others came before its command ran: on a busy
+/// machine a look at /proc takes longer than the set-up, and for some of them has to be lucky.
+const STARTING_MAX: u32 = 200;
+
 /// The same instants each time: printed, so that a run can be had again.
 const SEED: u64 = 2026;
 
@@ -29,12 +33,17 @@ pub(crate) fn at_random(count: u32) {
     let mut random = Random(SEED);
     let mut hit = BTreeMap::<(Stage, Victim), u32>::new();
     let mut census = Census::take();
-    for number in 0..count {
+    let mut number = 0;
+    while number < count || (!reached(&hit, Stage::Starting) && number < count + STARTING_MAX) {
         let kind = &kinds[number as usize % kinds.len()];
-        let story = Story::of(kind, &mut random);
+        let mut story = Story::of(kind, &mut random);
+        if number >= count {
+            (story.when, story.delay) = (When::Clone, Duration::ZERO);
+        }
         let (stage, victim) = story.play(&mut census, number);
         *hit.entry((stage, victim)).or_default() += 1;
-        if (number + 1).is_multiple_of(BATCH) || number + 1 == count {
+        number += 1;
+        if number.is_multiple_of(BATCH) || number >= count {
             census.must_be_clean(&format!("after kill {number}, of {}", kind.name));
         }
     }
@@ -44,15 +53,14 @@ pub(crate) fn at_random(count: u32) {
     reached_everything(&hit);
 }
 
+fn reached(hit: &BTreeMap<(Stage, Victim), u32>, stage: Stage) -> bool {
+    hit.keys().any(|(reached, _)| *reached == stage)
+}
+
 /// Else nothing of this was a test.
 fn reached_everything(hit: &BTreeMap<(Stage, Victim), u32>) {
     for stage in [Stage::Starting, Stage::Running, Stage::Ending] {
-        let times: u32 = hit
-            .iter()
-            .filter(|((s, _), _)| *s == stage)
-            .map(|(_, n)| n)
-            .sum();
-        assert!(times > 0, "no kill when {stage:?}");
+        assert!(reached(hit, stage), "no kill when {stage:?}");
     }
     for victim in [Victim::Supervisor, Victim::Init, Victim::Payload] {
         assert!(hit.contains_key(&(Stage::Running, victim)), "{victim:?}");
