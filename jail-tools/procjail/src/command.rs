@@ -54,11 +54,11 @@ fn steps(command: &Command, page: &Page) -> Call<std::convert::Infallible> {
         }
         Session::Own => drop(nix::unistd::setsid()?),
     }
-    if let Some(terminal) = command.terminal.filter(|t| t.foreground) {
+    if let Some(fd) = command.terminal {
         page.at(Step::Terminal, 0);
         match command.session {
-            Session::Group => sys::set_foreground(terminal.fd)?,
-            Session::Own => sys::take_terminal(terminal.fd)?,
+            Session::Group => sys::set_foreground(fd)?,
+            Session::Own => sys::take_terminal(fd)?,
         }
     }
     if let Some(harden) = &command.harden {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::cgroup::Layout;
 use crate::error::{Error, errno_of};
 use crate::ids::{Caller, subordinate};
-use crate::job::Terminal;
+use crate::job::{Line, Terminal};
 use crate::mountinfo::{self, Mounted};
 use crate::sys;
 
@@ -88,13 +88,20 @@ pub(crate) fn current_directory() -> Result<PathBuf, Error> {
     })
 }
 
-/// The terminal that controls us, if it is one of 0, 1 and 2.
+/// The terminal that controls us, if there is one.
 pub(crate) fn terminal() -> Option<Terminal> {
-    let fd = (0..3).find(|fd| sys::controls_us(*fd))?;
+    let ours = [0, 1, 2].map(sys::controls_us);
+    let line = match (0..3).find(|fd| ours[*fd]) {
+        Some(fd) => Line::Standard(fd as i32),
+        None => Line::Opened(sys::open_terminal().ok()?),
+    };
+    let own = sys::own_group();
     Some(Terminal {
-        fd,
-        foreground: sys::foreground(fd) == Ok(sys::own_group()),
+        // 0 is any group outside of our pid namespace.
+        foreground: own > 0 && sys::foreground(line.fd()) == Ok(own),
+        whole: ours == [true; 3],
         shell: has_shell(),
+        line,
     })
 }
 

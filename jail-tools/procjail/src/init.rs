@@ -1,5 +1,6 @@
 //! The first process of a jail, from its clone until it is PID 1 or the command. Raw calls only.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -260,9 +261,10 @@ fn start<'a>(
         command: pid,
         command_fd: std::os::fd::IntoRawFd::into_raw_fd(pidfd),
         group: plan.group,
-        continues_group: command.terminal.is_some(),
+        continues_group: plan.continues_group,
         rewrite: &plan.rewrite,
         outer: Outer::Bell(lines.bell),
+        asked: Cell::new(0),
     })
 }
 

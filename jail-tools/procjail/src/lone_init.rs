@@ -1,13 +1,14 @@
 //! Only the init: PID 1, or a subreaper, of somebody else's container.
 
+use std::cell::Cell;
 use std::ffi::OsString;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::error::Error;
 use crate::facts;
 use crate::init::spawn_command;
 use crate::jail::Blocked;
-use crate::job::{Job, Terminal};
+use crate::job::{Job, Line, Terminal};
 use crate::page::Page;
 use crate::pid1::{Outer, Pid1};
 use crate::prepared::{Command, Session};
@@ -48,12 +49,7 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
             .map_err(|errno| Error::call("prctl", "PR_SET_PDEATHSIG", errno))?;
     }
     let variables: Vec<Variable> = std::env::vars_os().collect();
-    let terminal = facts::terminal();
-    let terminal = if options.session {
-        terminal.and_then(for_another_session)
-    } else {
-        terminal
-    };
+    let (terminal, job) = terminal_and_job(options.session);
     let command = Command {
         program: program(&options.command, &variables)?,
         session: if options.session {
@@ -75,16 +71,15 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
         errno,
         hint: "a pids limit, RLIMIT_NPROC or the pid space may be full",
     })?;
-    // A session of its own is no job of a shell's.
-    let job = terminal.filter(|_| !options.session).map(Job::new);
     let pid1 = Pid1 {
         page: &page,
         command: pid,
         command_fd: pidfd.as_raw_fd(),
         group: options.group,
-        continues_group: terminal.is_some(),
+        continues_group: job.is_some() || terminal.is_some(),
         rewrite: &options.rewrite,
         outer: job.as_ref().map_or(Outer::Nobody, Outer::Shell),
+        asked: Cell::new(0),
     };
     let code = pid1.serve();
     if let Some(job) = &job {
@@ -96,12 +91,28 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
     }
 }
 
+/// The terminal that the command makes its own, and what we do for a shell above us. A session of its
+/// own is no job of a shell's.
+fn terminal_and_job(session: bool) -> (Option<RawFd>, Option<Job>) {
+    let Some(terminal) = facts::terminal() else {
+        return (None, None);
+    };
+    if session {
+        return (for_another_session(&terminal), None);
+    }
+    let job = Job::new(terminal);
+    (job.given_at_start(), Some(job))
+}
+
 /// A terminal controls one session: the command's can have it if it was ours to give, as it is where
 /// we are the first process of a container; a shell above us keeps it.
-fn for_another_session(terminal: Terminal) -> Option<Terminal> {
+fn for_another_session(terminal: &Terminal) -> Option<RawFd> {
+    let Line::Standard(fd) = terminal.line else {
+        return None;
+    };
     let own = nix::unistd::getpid();
     let leads = nix::unistd::getsid(None) == Ok(own);
-    if !leads || sys::give_up_terminal(terminal.fd).is_err() {
+    if !leads || sys::give_up_terminal(fd).is_err() {
         return None;
     }
     for signo in [libc::SIGHUP, libc::SIGCONT] {
@@ -113,9 +124,5 @@ fn for_another_session(terminal: Terminal) -> Option<Terminal> {
             let _ = sys::queue_info(own.as_raw(), &info);
         }
     }
-    Some(Terminal {
-        foreground: true,
-        shell: false,
-        ..terminal
-    })
+    Some(fd)
 }

@@ -5,6 +5,7 @@
 //! pending until it is taken here, and the kernel cannot drop one because PID 1 has no handler
 //! (kernel/signal.c, `sig_ignored`: a blocked signal is never ignored when it is sent).
 
+use std::cell::Cell;
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
@@ -17,7 +18,7 @@ use crate::step::Step;
 use crate::sys::{self, Exit, RawInfo, SigSet};
 
 /// What PID 1 serves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Pid1<'a> {
     pub(crate) page: &'a Page,
     /// The command's process.
@@ -29,6 +30,8 @@ pub(crate) struct Pid1<'a> {
     pub(crate) continues_group: bool,
     pub(crate) rewrite: &'a Rewrite,
     pub(crate) outer: Outer<'a>,
+    /// The last signal that was passed on.
+    pub(crate) asked: Cell<i32>,
 }
 
 /// Who hears that the command was stopped or goes on.
@@ -95,11 +98,23 @@ impl Pid1<'_> {
         self.page.set_stopped(signo);
         match self.outer {
             Outer::Bell(bell) => ring(bell),
-            Outer::Shell(job) if signo != 0 && job.stopped(signo, || Some(self.command)) => {
-                // The number is the command's: it is ours to reap, and has not been.
-                let _ = sys::kill(-self.command, libc::SIGCONT);
-            }
+            Outer::Shell(job) if signo != 0 => self.stop_with(job, signo),
             Outer::Shell(_) | Outer::Nobody => {}
+        }
+    }
+
+    /// Job control without a supervisor.
+    fn stop_with(&self, job: &Job, signo: i32) {
+        // A stop throws away a SIGCONT that is pending (kernel/signal.c, `prepare_signal`), and that
+        // was meant for what is stopped already.
+        if let Ok(Some(info)) = sys::take_info(SigSet::of(libc::SIGCONT)) {
+            self.pass_on(&info);
+            return;
+        }
+        let asked = self.asked.get() == signo;
+        if job.stopped(signo, asked, || Some(self.command)) {
+            // The number is the command's: it is ours to reap, and has not been.
+            let _ = sys::kill(-self.command, libc::SIGCONT);
         }
     }
 
@@ -111,6 +126,7 @@ impl Pid1<'_> {
         if let (libc::SIGCONT, Outer::Shell(job)) = (received.signo, self.outer) {
             job.continued(|| Some(self.command));
         }
+        self.asked.set(signo);
         let to_group = self.group || (signo == libc::SIGCONT && self.continues_group);
         let info = passed_on(received, signo);
         let sent = if to_group {

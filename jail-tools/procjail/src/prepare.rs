@@ -9,6 +9,7 @@ use crate::facts;
 use crate::files;
 use crate::ids::{self, Decision};
 use crate::jail::Blocked;
+use crate::job::Job;
 use crate::landlock;
 use crate::page::Shared;
 use crate::prepared::{Command, Harden, Pid1Plan, Prepared, Session};
@@ -55,7 +56,7 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
         &spec.environment,
         spec.hardening.has(Protection::Env),
     );
-    let terminal = facts::terminal();
+    let job = facts::terminal().map(Job::new);
     let as_pid1 = spec.mode == Mode::AsPid1;
     let pid1 = match spec.mode {
         Mode::AsPid1 => None,
@@ -72,6 +73,7 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
                 .hardening
                 .has(Protection::Caps)
                 .then_some(Capabilities(1 << capabilities::KILL)),
+            continues_group: job.is_some(),
         }),
     };
     let mounted = if spec.files.rootfs.is_none() {
@@ -99,13 +101,14 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
         command: Command {
             program: program(&spec.command, &variables)?,
             session: Session::Group,
-            terminal,
+            terminal: job.as_ref().and_then(Job::given_at_start),
             mask: blocked.before,
             ignore_child: blocked.child_was_ignored,
             stack: Stack::new().map_err(|errno| Error::call("mmap", "a stack", errno))?,
             death_signal: as_pid1.then_some(libc::SIGKILL),
             harden: Some(harden),
         },
+        job,
         page: Shared::new().map_err(|errno| Error::call("mmap", "a page", errno))?,
     };
     Ok(Ready {

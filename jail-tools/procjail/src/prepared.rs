@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
-
-use crate::job::Terminal;
+use std::os::fd::{OwnedFd, RawFd};
 
 use crate::capabilities::Capabilities;
+use crate::job::Job;
 use crate::page::Shared;
 use crate::signals::Rewrite;
 use crate::stack::Stack;
@@ -32,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) mounts: Mounts,
     pub(crate) pid1: Option<Pid1Plan>,
     pub(crate) command: Command,
+    /// What the supervisor does for a shell; the jail's processes have no part in it.
+    pub(crate) job: Option<Job>,
     pub(crate) page: Shared,
 }
 
@@ -44,6 +45,8 @@ pub(crate) struct Pid1Plan {
     pub(crate) announce: bool,
     /// Capabilities that it keeps; `None` keeps all.
     pub(crate) capabilities: Option<Capabilities>,
+    /// What continues the command continues its group, as a terminal's stops stop that.
+    pub(crate) continues_group: bool,
 }
 
 /// The mounts, in the order in which they are made.
@@ -149,8 +152,8 @@ impl Op {
 pub(crate) struct Command {
     pub(crate) program: Program,
     pub(crate) session: Session,
-    /// The terminal whose foreground it becomes, if we have that to give.
-    pub(crate) terminal: Option<Terminal>,
+    /// A descriptor of the terminal that it makes its own.
+    pub(crate) terminal: Option<RawFd>,
     /// Signals blocked in it: those that were blocked in us.
     pub(crate) mask: SigSet,
     /// SIGCHLD is to be ignored in it, as it was in us before.

@@ -64,7 +64,7 @@ pub fn run(
 ) -> Result<Report, Error> {
     let jail = Jail::start(spec, blocked, wants_events)?;
     let mut supervisor = Supervisor {
-        job: jail.prepared.command.terminal.map(Job::new),
+        job: jail.prepared.job.as_ref(),
         jail: &jail,
         signals: &spec.signals,
         did: Supervision::default(),
@@ -72,10 +72,11 @@ pub fn run(
         announced: false,
         stops: 0,
         stopped: None,
+        to_stop: false,
     };
     let ended = supervisor.until_the_end(on_event);
     let did = supervisor.did;
-    if let Some(job) = &supervisor.job {
+    if let Some(job) = supervisor.job {
         job.ended(None);
     }
     let exit = ended?;
@@ -91,7 +92,9 @@ struct Supervisor<'a> {
     /// Changes of the command that were seen on the page.
     stops: u32,
     stopped: Option<i32>,
-    job: Option<Job>,
+    /// A stop that was not yet answered.
+    to_stop: bool,
+    job: Option<&'a Job>,
 }
 
 impl Supervisor<'_> {
@@ -127,6 +130,7 @@ impl Supervisor<'_> {
                 self.last_news(on_event);
                 return Ok(exit);
             }
+            self.stop_with_command();
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
                 self.deadline = None;
                 self.did.killed = true;
@@ -155,7 +159,7 @@ impl Supervisor<'_> {
         {
             self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
         }
-        if let (libc::SIGCONT, Some(job)) = (info.signo, &self.job) {
+        if let (libc::SIGCONT, Some(job)) = (info.signo, self.job) {
             job.continued(|| self.command_group());
         }
         let signo = if info.signo == libc::SIGTERM {
@@ -253,9 +257,31 @@ impl Supervisor<'_> {
         };
         let signal = Signal::new(signo).map_or_else(|| signo.to_string(), |s| s.to_string());
         on_event(&Event::Stopped { signal });
-        if let Some(job) = &self.job
-            && job.stopped(signo, || self.command_group())
-        {
+        self.to_stop = true;
+    }
+
+    /// Job control, once everything else has been seen to: what has ended is no job any more, and what
+    /// goes on again has not stopped.
+    fn stop_with_command(&mut self) {
+        let (Some(job), Some(signo), true) = (self.job, self.stopped, self.to_stop) else {
+            return;
+        };
+        self.to_stop = false;
+        // A stop throws away a SIGCONT that is pending (kernel/signal.c, `prepare_signal`), and that
+        // was meant for what is stopped already.
+        if let Ok(Some(info)) = sys::take_info(SigSet::of(libc::SIGCONT)) {
+            self.received(&info);
+            return;
+        }
+        let page = self.jail.page();
+        let goes_on = !self.jail.as_pid1 && page.stopped().1.is_none();
+        if goes_on || page.ended().is_some() {
+            return;
+        }
+        // By us, or by PID 1.
+        let passed_on = [self.did.last, page.last_signal()];
+        let asked = passed_on.iter().flatten().any(|last| last.signo == signo);
+        if job.stopped(signo, asked, || self.command_group()) {
             let _ = self.send(libc::SIGCONT, None);
         }
     }

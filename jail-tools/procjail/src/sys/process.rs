@@ -1,7 +1,7 @@
 //! Processes: made, awaited, replaced, ended.
 
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -375,6 +375,24 @@ pub(crate) fn controls_us(fd: RawFd) -> bool {
         let session = libc::tcgetsid(fd);
         session != -1 && session == libc::getsid(0)
     }
+}
+
+/// The terminal that controls us, wherever 0, 1 and 2 lead to. ENXIO: there is none.
+pub(crate) fn open_terminal() -> Call<OwnedFd> {
+    open_file(c"/dev/tty", libc::O_RDWR | libc::O_NOCTTY)
+}
+
+/// Are we in the foreground of the terminal that controls us? For where groups have no numbers that
+/// could be compared. A read of nothing tells: SIGTTIN, which is blocked, would be for one in the
+/// background, which gets EIO then (drivers/tty/tty_jobctrl.c, `__tty_check_change`).
+pub(crate) fn terminal_lets_us_read() -> bool {
+    let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK;
+    open_file(c"/dev/tty", flags).is_ok_and(|terminal| {
+        let mut nothing = [0; 1];
+        // SAFETY: the kernel writes nothing: it is told that there is no room.
+        let read = unsafe { libc::read(terminal.as_raw_fd(), nothing.as_mut_ptr().cast(), 0) };
+        answer(read as i64) != Err(Errno::EIO)
+    })
 }
 
 /// The process group in a terminal's foreground, in our numbers; 0 if it has none there.

@@ -24,6 +24,7 @@ pub(crate) struct Launch {
     pub(crate) own_proc: bool,
     pub(crate) terminal: Terminal,
     pub(crate) job: Job,
+    pub(crate) reads_nothing: bool,
     /// What the program is started with; everything else is neither blocked nor ignored.
     pub(crate) blocked: Signals,
     pub(crate) ignored: Signals,

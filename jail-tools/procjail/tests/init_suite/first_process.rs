@@ -191,9 +191,47 @@ fn needs_root_ctrl_c_arrives_exactly_once() {
 }
 
 #[test]
-fn needs_root_ctrl_z_stops_and_cont_goes_on() {
+fn needs_root_ctrl_z_without_a_shell_stops_nothing() {
     let test = testkit::begin!();
-    holds(&test, "terminal: ^Z", AsSeen, job_control::ctrl_z);
+    holds(
+        &test,
+        "terminal: ^Z without a shell",
+        AsSeen,
+        job_control::ctrl_z_without_a_shell,
+    );
+}
+
+#[test]
+fn needs_root_a_command_at_a_terminal_is_stopped_on_purpose_and_continued() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: stopped on purpose",
+        AsSeen,
+        job_control::stopped_on_purpose,
+    );
+}
+
+#[test]
+fn needs_root_a_script_that_is_a_shells_job_stops_whole() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: job is a script",
+        AsSeen,
+        job_control::job_is_a_script,
+    );
+}
+
+#[test]
+fn needs_root_what_is_redirected_leaves_the_terminal_to_its_script() {
+    let test = testkit::begin!();
+    holds(
+        &test,
+        "terminal: redirected",
+        AsSeen,
+        job_control::redirected,
+    );
 }
 
 #[test]

@@ -201,8 +201,43 @@ fn ctrl_c_arrives_exactly_once() {
 }
 
 #[test]
-fn ctrl_z_stops_and_cont_goes_on() {
-    judge(Place::Ordinary, "terminal: ^Z", AsSeen, job_control::ctrl_z);
+fn ctrl_z_without_a_shell_stops_nothing() {
+    judge(
+        Place::Ordinary,
+        "terminal: ^Z without a shell",
+        AsSeen,
+        job_control::ctrl_z_without_a_shell,
+    );
+}
+
+#[test]
+fn a_command_at_a_terminal_is_stopped_on_purpose_and_continued() {
+    judge(
+        Place::Ordinary,
+        "terminal: stopped on purpose",
+        AsSeen,
+        job_control::stopped_on_purpose,
+    );
+}
+
+#[test]
+fn a_script_that_is_a_shells_job_stops_whole() {
+    judge(
+        Place::Ordinary,
+        "terminal: job is a script",
+        AsSeen,
+        job_control::job_is_a_script,
+    );
+}
+
+#[test]
+fn what_is_redirected_leaves_the_terminal_to_its_script() {
+    judge(
+        Place::Ordinary,
+        "terminal: redirected",
+        AsSeen,
+        job_control::redirected,
+    );
 }
 
 #[test]

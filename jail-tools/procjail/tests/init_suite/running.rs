@@ -7,6 +7,7 @@ use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgid, mkfifo, tcgetpgrp};
 use tempfile::TempDir;
@@ -210,6 +211,13 @@ impl<'a> Running<'a> {
             let (foreground, of_shell) = self.foreground();
             foreground == of_shell
         })
+    }
+
+    /// What a shell sends to a job.
+    pub(crate) fn continue_job(&self) -> Result<(), Why> {
+        // The group's number is its leader's, which the launcher does not reap while we live.
+        let group = Pid::from_raw(self.program_pid);
+        killpg(group, Signal::SIGCONT).map_err(|e| self.seen(&format!("CONT to the job: {e}")))
     }
 
     /// Waits until it has ended.

@@ -23,6 +23,10 @@ pub(crate) struct Setup {
     pub(crate) ignored: Signals,
     pub(crate) on_terminal: bool,
     pub(crate) job: Job,
+    /// A shell script runs the init, in the same process group.
+    pub(crate) in_a_script: bool,
+    /// Standard input is `/dev/null`, whatever the others are.
+    pub(crate) reads_nothing: bool,
     /// Instead of the test's own.
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
     pub(crate) term: Option<EarlyTerm>,
@@ -63,6 +67,7 @@ pub(crate) fn launch(subject: &Subject, setup: &Setup, report: String) -> Launch
         own_proc: first_process && setup.term.is_none(),
         terminal,
         job: setup.job,
+        reads_nothing: setup.reads_nothing,
         blocked: setup.blocked,
         ignored: setup.ignored,
         term: setup.term,
@@ -73,6 +78,10 @@ pub(crate) fn launcher(subject: &Subject, setup: &Setup, launch: &Launch) -> Res
     let mut command = Command::new(PROBE);
     let spec = serde_json::to_string(launch).map_err(std::io::Error::from)?;
     command.args(["launch", &spec, "--"]);
+    if setup.in_a_script {
+        // It is not the script's last command: the shell does not become it.
+        command.args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh"]);
+    }
     command.args(subject.around(&setup.wishes, &setup.command)?);
     if let Some(environment) = &setup.environment {
         command.env_clear().envs(environment.iter().cloned());

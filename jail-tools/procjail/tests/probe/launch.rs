@@ -209,6 +209,10 @@ fn prepare(spec: &Launch, command: &[OsString]) -> Result<(CString, Vec<CString>
     if spec.job == Job::Foreground {
         tcsetpgrp(std::io::stdin(), getpgrp()).context("tcsetpgrp")?;
     }
+    if spec.reads_nothing {
+        let nothing = File::open("/dev/null").context("/dev/null")?;
+        nix::unistd::dup2_stdin(nothing).context("dup2")?;
+    }
     if spec.own_proc {
         mount_proc()?;
     }

@@ -46,23 +46,34 @@ pub(crate) fn ctrl_c(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-/// It stops, and goes on when the init gets CONT.
-pub(crate) fn ctrl_z(subject: &Subject) -> Verdict {
+/// Where no shell would ever continue it, ^Z does what it does to a program that has no init above it:
+/// nothing. One who has pressed it by mistake can still end the command by ^C.
+pub(crate) fn ctrl_z_without_a_shell(subject: &Subject) -> Verdict {
+    let tstp = libc::SIGTSTP.to_string();
+    let (mut running, _) = at_terminal(subject, &["serve", &tstp])?;
+    for _ in 0..3 {
+        running.write(CTRL_Z)?;
+        equal("what follows ^Z", &running.signal()?.signal, &libc::SIGCONT)?;
+        running.say(TYPED)?;
+        running.write(CTRL_C)?;
+        equal("^C", &running.signal()?.signal, &libc::SIGINT)?;
+    }
+    Ok(())
+}
+
+/// A stop that somebody has sent is one, until CONT is sent; other signals get through meanwhile.
+pub(crate) fn stopped_on_purpose(subject: &Subject) -> Verdict {
     let tstp = libc::SIGTSTP.to_string();
     let (mut running, state) = at_terminal(subject, &["serve", &tstp])?;
     let pid = running.child(state.pid)?;
-    running.write(CTRL_Z)?;
+    running.send(libc::SIGTSTP)?;
     running.wait_until("stopped", || is_in_state(pid, 'T'))?;
+    running.send(libc::SIGUSR1)?;
     running.send(libc::SIGCONT)?;
-    loop {
-        match running.event()? {
-            Event::Signal(received) if received.signal == libc::SIGCONT => break,
-            // An init that had stopped too has more to pass on.
-            Event::Signal(_) => {}
-            other => return Err(running.seen(&format!("{other:?} after CONT"))),
-        }
+    for signal in [libc::SIGUSR1, libc::SIGCONT] {
+        equal("signal", &running.signal()?.signal, &signal)?;
     }
-    Ok(())
+    running.say(TYPED)
 }
 
 /// A shell does job control for what it has started itself.
@@ -196,6 +207,47 @@ pub(crate) fn running_job_gets_terminal(subject: &Subject) -> Verdict {
     }
     running.write(b"exit 3\n")?;
     equal("its end", &running.ended()?.end, &End::Exited(3))
+}
+
+/// The shell's job is a script, and the init is in it: the whole job stops at ^Z, so that the shell
+/// has its prompt, and goes on with `fg`.
+pub(crate) fn job_is_a_script(subject: &Subject) -> Verdict {
+    has_a_shell(subject)?;
+    let tstp = libc::SIGTSTP.to_string();
+    let setup = Setup {
+        on_terminal: true,
+        job: Job::Foreground,
+        in_a_script: true,
+        ..Setup::probe(&["serve", &tstp])
+    };
+    let (mut running, _) = Running::ready(subject, &setup)?;
+    for _ in 0..3 {
+        running.write(CTRL_Z)?;
+        wait_for_stop(&running)?;
+        running.shell_takes_terminal()?;
+        running.shell_gives_terminal()?;
+        running.continue_job()?;
+        equal("CONT", &running.signal()?.signal, &libc::SIGCONT)?;
+        running.say(TYPED)?;
+    }
+    running.say("exit 3")?;
+    equal("its end", &running.ended()?.end, &End::Exited(3))
+}
+
+/// A script in the terminal's foreground has put it into the background: it gets `/dev/null` to read,
+/// and the script keeps the terminal.
+pub(crate) fn redirected(subject: &Subject) -> Verdict {
+    if subject.place == Place::FirstProcess && !subject.makes_its_jail() {
+        return Err(Why::not_applicable("it leads the terminal's session"));
+    }
+    let setup = Setup {
+        on_terminal: true,
+        reads_nothing: true,
+        ..Setup::probe(&["serve"])
+    };
+    let (running, _) = Running::ready(subject, &setup)?;
+    let (foreground, of_script) = running.foreground();
+    equal("the foreground group", &foreground, &of_script)
 }
 
 /// How often a process has left the CPU.
