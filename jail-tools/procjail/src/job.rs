@@ -105,6 +105,12 @@ impl Job {
             Act::HandOver if !self.terminal.shell => false,
             Act::HandOver | Act::StopToo => {
                 self.take();
+                // A stop would throw it away (kernel/signal.c, `prepare_signal`), and it was meant for
+                // what is stopped already: it is taken next. Between here and the stop are two system
+                // calls; a SIGCONT just then is lost, as it is for anything that stops itself.
+                if sys::is_pending(libc::SIGCONT) {
+                    return false;
+                }
                 // All of our group: the shell waits until its whole job has stopped, and a script that
                 // started us was sent nothing when the command had the terminal.
                 let _ = sys::kill(0, libc::SIGSTOP);

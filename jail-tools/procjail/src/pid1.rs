@@ -105,12 +105,6 @@ impl Pid1<'_> {
 
     /// Job control without a supervisor.
     fn stop_with(&self, job: &Job, signo: i32) {
-        // A stop throws away a SIGCONT that is pending (kernel/signal.c, `prepare_signal`), and that
-        // was meant for what is stopped already.
-        if let Ok(Some(info)) = sys::take_info(SigSet::of(libc::SIGCONT)) {
-            self.pass_on(&info);
-            return;
-        }
         let asked = self.asked.get() == signo;
         if job.stopped(signo, asked, || Some(self.command)) {
             // The number is the command's: it is ours to reap, and has not been.

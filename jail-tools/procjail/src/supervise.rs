@@ -1,7 +1,7 @@
 //! The supervisor's loop: it sleeps until a signal, news of PID 1, or the end of the grace.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -41,6 +41,10 @@ pub enum Event {
     GraceOver,
 }
 
+/// How long after a SIGCONT a stop may be older news: the signal goes by way of PID 1, and the news of
+/// what it did comes by way of PID 1. One who stopped for what goes on again would never be continued.
+const SETTLED: Duration = Duration::from_millis(50);
+
 /// What the supervisor did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Supervision {
@@ -73,6 +77,7 @@ pub fn run(
         stops: 0,
         stopped: None,
         to_stop: false,
+        continued_at: None,
     };
     let ended = supervisor.until_the_end(on_event);
     let did = supervisor.did;
@@ -94,6 +99,8 @@ struct Supervisor<'a> {
     stopped: Option<i32>,
     /// A stop that was not yet answered.
     to_stop: bool,
+    /// When SIGCONT was passed on last.
+    continued_at: Option<Instant>,
     job: Option<&'a Job>,
 }
 
@@ -142,7 +149,9 @@ impl Supervisor<'_> {
 
     /// −1 is for ever; a time that is begun is waited for.
     fn timeout_ms(&self) -> i32 {
-        let Some(at) = self.deadline else {
+        let settled = self.continued_at.filter(|_| self.to_stop);
+        let settled = settled.map(|at| at + SETTLED);
+        let Some(at) = [self.deadline, settled].into_iter().flatten().min() else {
             return -1;
         };
         let left = at.saturating_duration_since(Instant::now());
@@ -160,6 +169,7 @@ impl Supervisor<'_> {
             self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
         }
         if let (libc::SIGCONT, Some(job)) = (info.signo, self.job) {
+            self.continued_at = Some(Instant::now());
             job.continued(|| self.command_group());
         }
         let signo = if info.signo == libc::SIGTERM {
@@ -264,15 +274,13 @@ impl Supervisor<'_> {
     /// goes on again has not stopped.
     fn stop_with_command(&mut self) {
         let (Some(job), Some(signo), true) = (self.job, self.stopped, self.to_stop) else {
+            self.to_stop = false;
             return;
         };
-        self.to_stop = false;
-        // A stop throws away a SIGCONT that is pending (kernel/signal.c, `prepare_signal`), and that
-        // was meant for what is stopped already.
-        if let Ok(Some(info)) = sys::take_info(SigSet::of(libc::SIGCONT)) {
-            self.received(&info);
+        if self.continued_at.is_some_and(|at| at.elapsed() < SETTLED) {
             return;
         }
+        self.to_stop = false;
         let page = self.jail.page();
         let goes_on = !self.jail.as_pid1 && page.stopped().1.is_none();
         if goes_on || page.ended().is_some() {

@@ -112,6 +112,15 @@ pub(crate) fn take_info(set: SigSet) -> Call<Option<RawInfo>> {
     }
 }
 
+/// Is it blocked, and has it been sent?
+pub(crate) fn is_pending(signo: i32) -> bool {
+    let mut pending = SigSet(0);
+    // SAFETY: the kernel writes SET_BYTES to `pending`, which has as many.
+    let asked =
+        answer(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SET_BYTES) });
+    asked.is_ok() && pending.0 & SigSet::of(signo).0 != 0
+}
+
 /// Sends a signal with its information to a process.
 pub(crate) fn queue_info(pid: i32, info: &RawInfo) -> Call<()> {
     // SAFETY: the kernel reads 128 bytes from `info`, which has them.

@@ -198,19 +198,27 @@ impl<'a> Running<'a> {
 
     /// What the shell does before it continues a job.
     pub(crate) fn shell_gives_terminal(&self) -> Result<(), Why> {
-        self.launcher_fd.send(FOREGROUND)?;
-        self.wait_until("the job has the terminal", || {
-            self.foreground().0 == Some(self.program_pid)
-        })
+        let is_so = || self.foreground().0 == Some(self.program_pid);
+        self.shell_does(FOREGROUND, "the job has the terminal", is_so)
     }
 
     /// What the shell does when its job has stopped.
     pub(crate) fn shell_takes_terminal(&self) -> Result<(), Why> {
-        self.launcher_fd.send(BACKGROUND)?;
-        self.wait_until("the shell has the terminal", || {
+        let is_so = || {
             let (foreground, of_shell) = self.foreground();
             foreground == of_shell
-        })
+        };
+        self.shell_does(BACKGROUND, "the shell has the terminal", is_so)
+    }
+
+    /// Not, if it is so already: nothing would tell when it is done, and of two signals that wait the
+    /// lower one is taken first.
+    fn shell_does(&self, told: i32, what: &str, is_so: impl Fn() -> bool) -> Result<(), Why> {
+        if is_so() {
+            return Ok(());
+        }
+        self.launcher_fd.send(told)?;
+        self.wait_until(what, is_so)
     }
 
     /// What a shell sends to a job.
