@@ -75,6 +75,19 @@ fn mounts(name: &str) -> Option<Outcome> {
         "umount_mask" => call!(libc::SYS_umount2, c"/proc/sys".as_ptr(), 0),
         "fsopen" => call!(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0),
         "open_tree" => call!(libc::SYS_open_tree, libc::AT_FDCWD, c"/".as_ptr(), 1),
+        "open_tree_attr" => {
+            /// Not in the libc crate. scripts/syscall.tbl
+            const OPEN_TREE_ATTR: libc::c_long = 467;
+            let clear_read_only = [0u64, 1, 0, 0];
+            call!(
+                OPEN_TREE_ATTR,
+                libc::AT_FDCWD,
+                c"/proc/sys".as_ptr(),
+                1,
+                clear_read_only.as_ptr(),
+                32
+            )
+        }
         "move_mount" => call!(
             libc::SYS_move_mount,
             libc::AT_FDCWD,

@@ -93,12 +93,13 @@ impl Error {
     }
 
     /// A step that failed in the jail, or in the command's process.
-    pub(crate) fn step(failure: &Failure, object: String) -> Self {
+    /// What to do is said by the object where it knows better than the step.
+    pub(crate) fn step(failure: &Failure, object: String, of_object: Option<&'static str>) -> Self {
         Self::Step {
             step: failure.step.text(),
             object,
             errno: failure.errno,
-            hint: hint(failure),
+            hint: of_object.unwrap_or_else(|| hint(failure)),
             exit_code: exit_code_of(failure.step, failure.errno),
         }
     }
@@ -140,9 +141,6 @@ fn hint(failure: &Failure) -> &'static str {
             "no process can be had: the jail's --pids, RLIMIT_NPROC or the pid space is full"
         }
         (Step::Mount, Errno::ENOENT) => "there is nothing to mount on: make it in the rootfs",
-        (Step::Mount, Errno::EPERM) => {
-            "in a user namespace /proc can be mounted only where the caller's own is not masked"
-        }
         (Step::Private | Step::Source, Errno::ENOSYS) => "needs Linux 5.12",
         (Step::Root, Errno::ENOENT) => "there is no such directory",
         (Step::Workdir, _) => "--chdir DIR names another",

@@ -142,6 +142,19 @@ pub(crate) fn child_of_pid1(pid1: i32, inner: i32) -> Option<i32> {
         .find(|pid| parent_of(*pid) == Some(pid1) && is_it(pid))
 }
 
+/// Are we in the user namespace that the kernel began with? Only there a device node can be made
+/// that works, whatever the capabilities (fs/namei.c, `vfs_mknod`; fs/super.c, `SB_I_NODEV`).
+pub(crate) fn in_initial_user_namespace() -> bool {
+    /// `PROC_USER_INIT_INO` (include/linux/proc_ns.h: 0xEFFFFFFD).
+    const INITIAL: &str = "user:[4026531837]";
+    fs::read_link("/proc/self/ns/user").is_ok_and(|name| name.as_os_str() == INITIAL)
+}
+
+/// Was setgroups(2) given up in our user namespace, and so in all below it (user_namespaces(7))?
+pub(crate) fn setgroups_denied() -> bool {
+    fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim_end() == "deny")
+}
+
 /// The version of Landlock, if the kernel has it and it is on.
 pub(crate) fn landlock_abi() -> Option<i32> {
     sys::landlock_abi().ok()

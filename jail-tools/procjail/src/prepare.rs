@@ -47,8 +47,15 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
             "--uid-map and --gid-map need --unshare user".into(),
         ));
     };
+    // A jail without a user namespace of its own may still be in somebody's.
+    let initial = ids.is_none() && facts::in_initial_user_namespace();
+    let setgroups_denied = match &ids {
+        Some(ids) if ids.writer == ids::Writer::Own => true,
+        Some(_) => facts::setgroups_denied(),
+        None => !initial && facts::setgroups_denied(),
+    };
     let mut missing = Vec::new();
-    let harden = harden(spec, ids.as_ref(), &mut missing)?;
+    let harden = harden(spec, setgroups_denied, &mut missing)?;
     let caller: Vec<Variable> = std::env::vars_os().collect();
     let variables = environment(
         &caller,
@@ -84,7 +91,7 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
         _ => "/".into(),
     };
     // A file system of a user namespace has no devices.
-    let nodes = ids.is_none() && permitted.has(capabilities::MKNOD);
+    let nodes = initial && permitted.has(capabilities::MKNOD);
     let prepared = Prepared {
         namespaces: namespaces(spec, ids.is_some()),
         born_in: None,
@@ -189,7 +196,7 @@ fn hostname(spec: &Spec) -> Result<Option<CString>, Error> {
 
 fn harden(
     spec: &Spec,
-    ids: Option<&Decision>,
+    setgroups_denied: bool,
     missing: &mut Vec<(Protection, String)>,
 ) -> Result<Harden, Error> {
     let hardening = &spec.hardening;
@@ -212,9 +219,8 @@ fn harden(
             None
         }
     };
-    let denied = ids.is_some_and(|d| d.writer == ids::Writer::Own);
-    let groups = has(Protection::Groups) && !denied;
-    if has(Protection::Groups) && denied {
+    let groups = has(Protection::Groups) && !setgroups_denied;
+    if has(Protection::Groups) && setgroups_denied {
         let why = "setgroups(2) is given up where one maps only oneself: supplementary groups stay";
         missing.push((Protection::Groups, why.into()));
     }
