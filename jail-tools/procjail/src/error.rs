@@ -27,6 +27,16 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A bind of what a jail must not see.
+    #[error("{} is masked in a jail ({fstype}): --without {without} lets it in", path.display())]
+    Masked {
+        /// On the host.
+        path: PathBuf,
+        /// Type of its file system.
+        fstype: &'static str,
+        /// The protection that masks it.
+        without: &'static str,
+    },
     /// More binds than descriptors are kept for.
     #[error("more than {most} binds, devices included: bind a common parent directory")]
     TooManyBinds {
