@@ -69,11 +69,7 @@ pub(crate) struct Host<'a> {
 ///
 /// # Errors
 /// A path that is not absolute or has `..` in it, too many binds, or a bind of what is masked.
-pub(crate) fn plan(
-    files: &Files,
-    hardening: &Hardening,
-    host: &Host<'_>,
-) -> Result<Mounts, Error> {
+pub(crate) fn plan(files: &Files, hardening: &Hardening, host: &Host<'_>) -> Result<Mounts, Error> {
     let of_host = files.rootfs.is_none();
     let mut plan = Plan {
         sources: Vec::new(),
@@ -684,7 +680,8 @@ mod tests {
         };
         let read_only = |hardening: &Hardening| {
             let plan = plan(&files, hardening, &host(&mounted)).expect("a plan");
-            let sys = |op: &Op| matches!(op, Op::ReadOnly { path, .. } if path.as_c_str() == c"/sys");
+            let sys =
+                |op: &Op| matches!(op, Op::ReadOnly { path, .. } if path.as_c_str() == c"/sys");
             plan.ops.iter().any(sys)
         };
         assert!(read_only(&Hardening::default()));
@@ -714,7 +711,10 @@ mod tests {
                 Op::Attach { path, attr, .. } if path.as_c_str() == c"/mnt" => Some(*attr),
                 _ => None,
             };
-            plan.ops.iter().find_map(bound).map(|a| a & MountAttr::NODEV)
+            plan.ops
+                .iter()
+                .find_map(bound)
+                .map(|a| a & MountAttr::NODEV)
         };
         assert_eq!(no_dev(&plan), Some(0));
         let kept = planned(Protection::Sys).expect("a plan");

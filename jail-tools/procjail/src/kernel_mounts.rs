@@ -348,9 +348,7 @@ mod tests {
                 let (source, target) = (Path::new(source), Path::new("/mnt"));
                 of_bind(&mounted, source, target, &hardening)
             };
-            let error = bind(Hardening::default())
-                .expect_err("refused")
-                .to_string();
+            let error = bind(Hardening::default()).expect_err("refused").to_string();
             assert!(
                 error.contains(source) && error.contains("--without"),
                 "{error}"

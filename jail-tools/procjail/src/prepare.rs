@@ -136,7 +136,10 @@ fn check(spec: &Spec) -> Result<(), Error> {
             "a time namespace holds from the next child on, and --as-pid1 has none: leave out one of the two",
         );
     }
-    spec.files.devices.iter().try_for_each(|d| check_device(d))?;
+    spec.files
+        .devices
+        .iter()
+        .try_for_each(|d| check_device(d))?;
     for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
         match sys::is_directory(fd) {
             Ok(false) => {}
@@ -172,7 +175,9 @@ fn check_device(path: &Path) -> Result<(), Error> {
     if kind.is_char_device() || kind.is_block_device() {
         Ok(())
     } else {
-        Err(refuse("that is no device: --bind is for files and directories"))
+        Err(refuse(
+            "that is no device: --bind is for files and directories",
+        ))
     }
 }
 
