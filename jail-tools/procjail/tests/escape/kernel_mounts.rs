@@ -91,20 +91,20 @@ fn needs_root_cgroups_brought_in_by_a_rootfs_or_a_bind_cannot_be_changed() {
     let cgroups = cgroup_mount();
     let made = Made(cgroups.join(format!("escape-{}", std::process::id())));
     for way in ways(&tools, "/sys") {
-        let make = || format!("mkdir={}", way.path(&made.0).display());
+        let attempt = || format!("mkdir={}", way.path(&made.0).display());
         let refused = if way.hidden { "ENOENT" } else { "EROFS" };
         for rootless in [false, true] {
-            let outcome = way.attempt(&tools, rootless, "", make());
+            let outcome = way.attempt(&tools, rootless, "", attempt());
             assert_eq!(outcome, refused, "{:?}, rootless: {rootless}", way.options);
         }
         let procs = way.path(&cgroups.join("cgroup.procs"));
         let join = format!("write={}", procs.display());
         assert_eq!(way.attempt(&tools, false, "", join), refused, "{procs:?}");
         assert!(!made.gone(), "{:?}", way.options);
-        let open = way.attempt(&tools, false, "sys", make());
+        let open = way.attempt(&tools, false, "sys", attempt());
         assert_eq!(open, "ok", "{:?} without the protection", way.options);
         assert!(made.gone(), "{:?} without the protection", way.options);
-        let nobody = way.attempt(&tools, true, "sys", make());
+        let nobody = way.attempt(&tools, true, "sys", attempt());
         assert_eq!(nobody, "EACCES", "{:?}, by the cgroup's mode", way.options);
     }
 }
