@@ -42,7 +42,7 @@ fn attempt(name: &str, argument: &str) -> Option<Outcome> {
         .or_else(|| processes(name, argument))
         .or_else(|| files(name, argument))
         .or_else(|| namespaces(name))
-        .or_else(|| devices(name))
+        .or_else(|| devices(name, argument))
 }
 
 fn mounts(name: &str) -> Option<Outcome> {
@@ -75,6 +75,19 @@ fn mounts(name: &str) -> Option<Outcome> {
         "umount_mask" => call!(libc::SYS_umount2, c"/proc/sys".as_ptr(), 0),
         "fsopen" => call!(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0),
         "open_tree" => call!(libc::SYS_open_tree, libc::AT_FDCWD, c"/".as_ptr(), 1),
+        "open_tree_attr" => {
+            /// Not in the libc crate. scripts/syscall.tbl
+            const OPEN_TREE_ATTR: libc::c_long = 467;
+            let clear_read_only = [0u64, 1, 0, 0];
+            call!(
+                OPEN_TREE_ATTR,
+                libc::AT_FDCWD,
+                c"/proc/sys".as_ptr(),
+                1,
+                clear_read_only.as_ptr(),
+                32
+            )
+        }
         "move_mount" => call!(
             libc::SYS_move_mount,
             libc::AT_FDCWD,
@@ -207,6 +220,7 @@ fn files(name: &str, argument: &str) -> Option<Outcome> {
             path.as_ptr(),
             libc::O_RDONLY | libc::O_CLOEXEC
         ),
+        "mkdir" => call!(libc::SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o755),
         "follow" => {
             let mut target = [0u8; 256];
             call!(
@@ -268,7 +282,7 @@ fn clone_user() -> Outcome {
     }
 }
 
-fn devices(name: &str) -> Option<Outcome> {
+fn devices(name: &str, argument: &str) -> Option<Outcome> {
     Some(match name {
         "mknod_char" => call!(
             libc::SYS_mknodat,
@@ -291,10 +305,26 @@ fn devices(name: &str) -> Option<Outcome> {
             libc::S_IFIFO | 0o600,
             0
         ),
+        "entropy" => entropy(argument),
         "tiocsti" => on_a_terminal(libc::TIOCSTI),
         "tioclinux" => on_a_terminal(libc::TIOCLINUX),
         _ => return None,
     })
+}
+
+/// An ioctl that only a driver knows: how much entropy a device of random numbers has.
+fn entropy(path: &str) -> Outcome {
+    /// `RNDGETENTCNT` (include/uapi/linux/random.h).
+    const GET_COUNT: u64 = 0x8004_5200;
+    let failed = |e: std::io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(0));
+    let device = std::fs::File::open(path).map_err(failed)?;
+    let mut count = 0i32;
+    call!(
+        libc::SYS_ioctl,
+        device.as_raw_fd(),
+        GET_COUNT,
+        &raw mut count
+    )
 }
 
 /// An ioctl that puts a character into a terminal, on a new one.

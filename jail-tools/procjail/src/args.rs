@@ -225,6 +225,7 @@ fn files(name: &str, p: &mut Parser, spec: &mut Spec) -> Result<bool, Wrong> {
             .files
             .binds
             .push(bind(&p.value().map_err(shown)?, true)?),
+        "device" => spec.files.devices.push(p.value().map_err(shown)?.into()),
         "tmpfs" => spec.files.tmpfs.push(value(p, "--tmpfs", tmpfs)?),
         "chdir" => spec.files.workdir = Some(p.value().map_err(shown)?.into()),
         _ => return Ok(false),

@@ -118,7 +118,7 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
     }
     if let Some(abi) = harden.landlock {
         page.at(Step::Landlock, 0);
-        landlock::restrict(abi)?;
+        landlock::restrict(abi, harden.devices_anywhere)?;
     }
     if let Some(keep) = &harden.keep_fds {
         page.at(Step::Fds, 0);

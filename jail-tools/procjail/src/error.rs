@@ -27,6 +27,16 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A bind of what a jail must not see.
+    #[error("{} is masked in a jail ({fstype}): --without {without} lets it in", path.display())]
+    Masked {
+        /// On the host.
+        path: PathBuf,
+        /// Type of its file system.
+        fstype: &'static str,
+        /// The protection that masks it.
+        without: &'static str,
+    },
     /// More binds than descriptors are kept for.
     #[error("more than {most} binds, devices included: bind a common parent directory")]
     TooManyBinds {
@@ -93,12 +103,13 @@ impl Error {
     }
 
     /// A step that failed in the jail, or in the command's process.
-    pub(crate) fn step(failure: &Failure, object: String) -> Self {
+    /// What to do is said by the object where it knows better than the step.
+    pub(crate) fn step(failure: &Failure, object: String, of_object: Option<&'static str>) -> Self {
         Self::Step {
             step: failure.step.text(),
             object,
             errno: failure.errno,
-            hint: hint(failure),
+            hint: of_object.unwrap_or_else(|| hint(failure)),
             exit_code: exit_code_of(failure.step, failure.errno),
         }
     }
@@ -140,9 +151,6 @@ fn hint(failure: &Failure) -> &'static str {
             "no process can be had: the jail's --pids, RLIMIT_NPROC or the pid space is full"
         }
         (Step::Mount, Errno::ENOENT) => "there is nothing to mount on: make it in the rootfs",
-        (Step::Mount, Errno::EPERM) => {
-            "in a user namespace /proc can be mounted only where the caller's own is not masked"
-        }
         (Step::Private | Step::Source, Errno::ENOSYS) => "needs Linux 5.12",
         (Step::Root, Errno::ENOENT) => "there is no such directory",
         (Step::Workdir, _) => "--chdir DIR names another",

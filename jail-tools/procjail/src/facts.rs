@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cgroup::Layout;
 use crate::error::{Error, errno_of};
+use crate::files::Looked;
 use crate::ids::{Caller, subordinate};
 use crate::job::{Line, Terminal};
 use crate::mountinfo::{self, Mounted};
@@ -17,13 +18,14 @@ fn io(path: &str) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |error| Error::call("read", path, errno_of(&error))
 }
 
-/// Types and places of the mounts of the caller's namespace.
+/// Types, roots and places of the mounts of the caller's namespace.
 pub(crate) fn mount_points() -> Result<Vec<Mounted>, Error> {
     let mut points = Vec::with_capacity(64);
-    let listed = sys::each_mount(|fstype, place| {
+    let listed = sys::each_mount(|mount| {
         points.push(Mounted {
-            fstype: fstype.to_string_lossy().into_owned(),
-            target: OsStr::from_bytes(place.to_bytes()).into(),
+            fstype: mount.fstype.to_string_lossy().into_owned(),
+            root: OsStr::from_bytes(mount.root.to_bytes()).into(),
+            target: OsStr::from_bytes(mount.point.to_bytes()).into(),
             ..Mounted::default()
         });
     });
@@ -31,6 +33,14 @@ pub(crate) fn mount_points() -> Result<Vec<Mounted>, Error> {
         Ok(()) => Ok(points),
         // Before Linux 6.8, or refused by a filter around us.
         Err(_) => mounted(),
+    }
+}
+
+/// Where a path leads. What is not there is said by whoever opens it.
+pub(crate) fn look(path: &Path) -> Looked {
+    Looked {
+        path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+        is_dir: path.is_dir(),
     }
 }
 
@@ -149,6 +159,19 @@ pub(crate) fn child_of_pid1(pid1: i32, inner: i32) -> Option<i32> {
         .find(|pid| parent_of(*pid) == Some(pid1) && is_it(pid))
 }
 
+/// Are we in the user namespace that the kernel began with? Only there a device node can be made
+/// that works, whatever the capabilities (fs/namei.c, `vfs_mknod`; fs/super.c, `SB_I_NODEV`).
+pub(crate) fn in_initial_user_namespace() -> bool {
+    /// `PROC_USER_INIT_INO` (include/linux/proc_ns.h: 0xEFFFFFFD).
+    const INITIAL: &str = "user:[4026531837]";
+    fs::read_link("/proc/self/ns/user").is_ok_and(|name| name.as_os_str() == INITIAL)
+}
+
+/// Was setgroups(2) given up in our user namespace, and so in all below it (user_namespaces(7))?
+pub(crate) fn setgroups_denied() -> bool {
+    fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim_end() == "deny")
+}
+
 /// The version of Landlock, if the kernel has it and it is on.
 pub(crate) fn landlock_abi() -> Option<i32> {
     sys::landlock_abi().ok()
@@ -167,10 +190,11 @@ mod tests {
 
     #[test]
     fn both_ways_to_ask_see_the_same_mounts() {
+        let known = |m: Mounted| (m.target, m.root, m.fstype);
         let by_file = mounted().expect("mountinfo");
-        let mut by_file: Vec<_> = by_file.into_iter().map(|m| (m.target, m.fstype)).collect();
+        let mut by_file: Vec<_> = by_file.into_iter().map(known).collect();
         let by_call = mount_points().expect("mounts");
-        let mut by_call: Vec<_> = by_call.into_iter().map(|m| (m.target, m.fstype)).collect();
+        let mut by_call: Vec<_> = by_call.into_iter().map(known).collect();
         by_file.sort();
         by_call.sort();
         assert_eq!(by_call, by_file);

@@ -65,10 +65,14 @@ const RUN: &[Section] = &[
             ),
             (
                 "--ro PATH",
-                "read-only with all below it; `--ro /` for everything of the host",
+                "read-only with all that the host has below it; `--ro /` for everything of the host",
             ),
             ("--bind SOURCE[:TARGET]", "a path of the host in the jail"),
             ("--ro-bind SOURCE[:TARGET]", "the same, read-only"),
+            (
+                "--device PATH",
+                "a device of the host, from below /dev, in the jail's /dev",
+            ),
             ("--tmpfs TARGET[:BYTES]", "an empty file system in memory"),
             (
                 "--chdir DIR",

@@ -172,13 +172,18 @@ fn apply(op: &Op, sources: &[Option<OwnedFd>]) -> Call<()> {
             *optional,
             mount(Some(fstype), path, Some(fstype), *flags, Some(data)),
         ),
-        Op::Attach { source, path, attr } => {
+        Op::Attach {
+            source,
+            path,
+            attr,
+            optional,
+        } => {
             let tree = sources.get(*source).and_then(Option::as_ref);
             let tree = tree.ok_or(Errno::EBADF)?.as_raw_fd();
             if *attr != 0 {
                 sys::mount_setattr(tree, c"", true, &MountAttr::setting(*attr))?;
             }
-            sys::move_mount(tree, path)
+            absent_is_fine(*optional, sys::move_mount(tree, path))
         }
         Op::Cover { with, path } => {
             absent_is_fine(true, mount(Some(with), path, None, libc::MS_BIND, None))

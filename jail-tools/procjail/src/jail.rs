@@ -280,7 +280,11 @@ impl Jail {
 
     /// A failed step, with its object's name.
     fn explain(&self, failure: &Failure) -> Error {
-        Error::step(failure, self.object_of(failure))
+        let op = (failure.step == Step::Mount)
+            .then(|| self.prepared.mounts.ops.get(failure.object))
+            .flatten();
+        let hint = op.and_then(|op| mount_hint(op, failure.errno));
+        Error::step(failure, self.object_of(failure), hint)
     }
 
     fn object_of(&self, failure: &Failure) -> String {
@@ -438,6 +442,18 @@ fn clone(prepared: &Prepared, ends: &Ends) -> Result<(i32, OwnedFd), Error> {
                 _ => "",
             },
         }),
+    }
+}
+
+/// What to do about a mount, where it depends on what was mounted.
+fn mount_hint(op: &Op, errno: Errno) -> Option<&'static str> {
+    match (op, errno) {
+        // fs/namespace.c, `mnt_already_visible`.
+        (Op::New { fstype, .. }, Errno::EPERM) if fstype.as_c_str() == c"proc" => Some(
+            "in a user namespace /proc can be mounted only where the caller's own is not masked",
+        ),
+        (Op::Node { .. }, Errno::EPERM) => Some("a devices cgroup around us may refuse it"),
+        _ => None,
     }
 }
 

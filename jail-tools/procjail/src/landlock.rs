@@ -1,6 +1,6 @@
 //! Landlock: what a jail gives up for itself, whatever its capabilities.
 //!
-//! No device nodes, no ioctl on devices outside `/dev`, no abstract sockets of processes outside;
+//! No device nodes, no ioctl on devices outside `/dev` (where devices are kept out), no abstract sockets of processes outside;
 //! and, as every process under Landlock, no change of mounts, and no ptrace of what is outside.
 //! Signals are not scoped: they cannot leave a pid namespace, and must reach its PID 1.
 
@@ -31,8 +31,12 @@ struct Ruleset {
     words: usize,
 }
 
-fn ruleset(abi: i32) -> Ruleset {
-    let ioctl = if abi >= ABI_IOCTL_DEV { IOCTL_DEV } else { 0 };
+fn ruleset(abi: i32, devices_anywhere: bool) -> Ruleset {
+    let ioctl = if abi >= ABI_IOCTL_DEV && !devices_anywhere {
+        IOCTL_DEV
+    } else {
+        0
+    };
     let scoped = if abi >= ABI_SCOPED {
         SCOPE_ABSTRACT_UNIX_SOCKET
     } else {
@@ -45,8 +49,8 @@ fn ruleset(abi: i32) -> Ruleset {
 }
 
 /// Restricts the calling thread. Needs no_new_privs or CAP_SYS_ADMIN.
-pub(crate) fn restrict(abi: i32) -> Call<()> {
-    let Ruleset { handled, words } = ruleset(abi);
+pub(crate) fn restrict(abi: i32, devices_anywhere: bool) -> Call<()> {
+    let Ruleset { handled, words } = ruleset(abi, devices_anywhere);
     let rules = sys::landlock_create(handled, words)?;
     let allow = |path: &CStr, rights: u64| match open_path(path) {
         Ok(dir) => sys::landlock_allow_beneath(&rules, &dir, rights),
@@ -66,9 +70,15 @@ mod tests {
 
     #[test]
     fn a_kernel_is_asked_for_what_it_knows() {
+        let ruleset = |abi| ruleset(abi, false);
         assert_eq!(ruleset(2).words, 1);
         assert_eq!(ruleset(4).handled, [MAKE_CHAR | MAKE_BLOCK | REFER, 0, 0]);
         assert_eq!(ruleset(5).handled[0] & IOCTL_DEV, IOCTL_DEV);
         assert_eq!((ruleset(7).handled[2], ruleset(7).words), (1, 3));
+    }
+
+    #[test]
+    fn devices_that_work_anywhere_take_their_ioctls_anywhere() {
+        assert_eq!(ruleset(7, true).handled[0], MAKE_CHAR | MAKE_BLOCK | REFER);
     }
 }

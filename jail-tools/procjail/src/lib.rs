@@ -24,6 +24,7 @@ mod init;
 mod jail;
 mod job;
 mod keeper;
+mod kernel_mounts;
 mod landlock;
 mod lone_init;
 mod mountinfo;

@@ -86,7 +86,7 @@ pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
         job.ended(Some(pid));
     }
     match page.failure() {
-        Some(failure) => Err(Error::step(&failure, command.program.shown())),
+        Some(failure) => Err(Error::step(&failure, command.program.shown(), None)),
         None => Ok(code),
     }
 }

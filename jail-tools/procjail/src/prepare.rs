@@ -2,9 +2,10 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::capabilities::{self, Capabilities};
-use crate::error::Error;
+use crate::error::{Error, errno_of};
 use crate::facts;
 use crate::files;
 use crate::ids::{self, Decision};
@@ -48,8 +49,15 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
             "--uid-map and --gid-map need --unshare user".into(),
         ));
     };
+    // A jail without a user namespace of its own may still be in somebody's.
+    let initial = ids.is_none() && facts::in_initial_user_namespace();
+    let setgroups_denied = match &ids {
+        Some(ids) if ids.writer == ids::Writer::Own => true,
+        Some(_) => facts::setgroups_denied(),
+        None => !initial && facts::setgroups_denied(),
+    };
     let mut missing = Vec::new();
-    let harden = harden(spec, ids.as_ref(), &mut missing)?;
+    let harden = harden(spec, setgroups_denied, &mut missing)?;
     let caller: Vec<Variable> = std::env::vars_os().collect();
     let variables = environment(
         &caller,
@@ -76,17 +84,19 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
             continues_group: job.is_some(),
         }),
     };
-    let mounted = if spec.files.rootfs.is_none() {
-        facts::mount_points()?
-    } else {
-        Vec::new()
-    };
+    let mounted = facts::mount_points()?;
     let current = match &spec.files.workdir {
         None if spec.files.rootfs.is_none() => facts::current_directory()?,
         _ => "/".into(),
     };
     // A file system of a user namespace has no devices.
-    let nodes = ids.is_none() && permitted.has(capabilities::MKNOD);
+    let nodes = initial && permitted.has(capabilities::MKNOD);
+    let host = files::Host {
+        mounted: &mounted,
+        current: &current,
+        nodes,
+        look: facts::look,
+    };
     let prepared = Prepared {
         namespaces: namespaces(spec, ids.is_some()),
         born_in: None,
@@ -96,7 +106,7 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
         cgroup_namespace: spec.unshare.cgroup,
         time_offsets: time_offsets(spec)?,
         hostname: hostname(spec)?,
-        mounts: files::plan(&spec.files, &spec.hardening, &mounted, &current, nodes)?,
+        mounts: files::plan(&spec.files, &spec.hardening, &host)?,
         pid1,
         command: Command {
             program: program(&spec.command, &variables)?,
@@ -129,6 +139,10 @@ fn check(spec: &Spec) -> Result<(), Error> {
             "a time namespace holds from the next child on, and --as-pid1 has none: leave out one of the two",
         );
     }
+    spec.files
+        .devices
+        .iter()
+        .try_for_each(|d| check_device(d))?;
     for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
         match sys::is_directory(fd) {
             Ok(false) => {}
@@ -149,6 +163,25 @@ fn check(spec: &Spec) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// It is a device, and has a place in the jail's `/dev`.
+fn check_device(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::FileTypeExt;
+    let refuse = |why: &str| Error::Refused(format!("--device {}: {why}", path.display()));
+    if !path.starts_with("/dev") {
+        return Err(refuse("a device of a jail is below /dev"));
+    }
+    let kind = std::fs::metadata(path)
+        .map_err(|e| Error::call("stat", path.display().to_string(), errno_of(&e)))?
+        .file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        Ok(())
+    } else {
+        Err(refuse(
+            "that is no device: --bind is for files and directories",
+        ))
+    }
 }
 
 fn namespaces(spec: &Spec, user: bool) -> u64 {
@@ -192,7 +225,7 @@ fn hostname(spec: &Spec) -> Result<Option<CString>, Error> {
 
 fn harden(
     spec: &Spec,
-    ids: Option<&Decision>,
+    setgroups_denied: bool,
     missing: &mut Vec<(Protection, String)>,
 ) -> Result<Harden, Error> {
     let hardening = &spec.hardening;
@@ -215,9 +248,8 @@ fn harden(
             None
         }
     };
-    let denied = ids.is_some_and(|d| d.writer == ids::Writer::Own);
-    let groups = has(Protection::Groups) && !denied;
-    if has(Protection::Groups) && denied {
+    let groups = has(Protection::Groups) && !setgroups_denied;
+    if has(Protection::Groups) && setgroups_denied {
         let why = "setgroups(2) is given up where one maps only oneself: supplementary groups stay";
         missing.push((Protection::Groups, why.into()));
     }
@@ -248,6 +280,7 @@ fn harden(
         user,
         no_new_privs: has(Protection::NoNewPrivs),
         landlock,
+        devices_anywhere: !has(Protection::Devices),
         seccomp,
         capabilities: has(Protection::Caps).then_some(keep),
         ambient: hardening.added,

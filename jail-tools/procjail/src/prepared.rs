@@ -112,6 +112,8 @@ pub(crate) enum Op {
         path: CString,
         /// Attributes (`MountAttr`) that it gets.
         attr: u64,
+        /// Nothing to mount on is no error.
+        optional: bool,
     },
     /// A file of the jail over another.
     Cover {
@@ -237,6 +239,8 @@ pub(crate) struct Harden {
     pub(crate) no_new_privs: bool,
     /// The Landlock version to use; `None`: not used.
     pub(crate) landlock: Option<i32>,
+    /// Landlock leaves devices outside `/dev` alone.
+    pub(crate) devices_anywhere: bool,
     pub(crate) seccomp: Option<Cow<'static, [libc::sock_filter]>>,
     /// Capabilities that stay.
     pub(crate) capabilities: Option<Capabilities>,

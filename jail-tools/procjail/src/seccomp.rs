@@ -61,6 +61,10 @@ const KEXEC_FILE_LOAD: i64 = if cfg!(target_arch = "x86_64") {
     294
 };
 
+/// Linux 6.15: `open_tree` and `mount_setattr` in one call. One number everywhere, as of all calls
+/// since 424 (scripts/syscall.tbl).
+const OPEN_TREE_ATTR: i64 = 467;
+
 /// What is denied with EPERM, by name. Each would reach the kernel's machinery or the host, with
 /// the capabilities that a user may add, or through a hole in one of them.
 const TABLE: &[(&str, i64, When)] = &[
@@ -70,6 +74,7 @@ const TABLE: &[(&str, i64, When)] = &[
     ("pivot_root", libc::SYS_pivot_root, When::Always),
     ("move_mount", libc::SYS_move_mount, When::Always),
     ("open_tree", libc::SYS_open_tree, When::Always),
+    ("open_tree_attr", OPEN_TREE_ATTR, When::Always),
     ("fsopen", libc::SYS_fsopen, When::Always),
     ("fsconfig", libc::SYS_fsconfig, When::Always),
     ("fsmount", libc::SYS_fsmount, When::Always),

@@ -126,10 +126,12 @@ pub struct IdMap {
 pub struct Files {
     /// The root directory; `None`: the host's, with `/proc`, `/dev` and `/sys` of the jail.
     pub rootfs: Option<PathBuf>,
-    /// What is read-only, with all that is mounted below it.
+    /// What is read-only, with all that the host has mounted below it.
     pub read_only: Vec<PathBuf>,
     /// Host paths in the jail.
     pub binds: Vec<Bind>,
+    /// Devices of the host, below `/dev`, that the jail's `/dev` has too.
+    pub devices: Vec<PathBuf>,
     /// Empty file systems in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// The jail's host name.
@@ -221,11 +223,13 @@ pub enum Protection {
     Keyring,
     /// Supplementary groups are dropped.
     Groups,
-    /// No device works but those of the jail's `/dev`.
+    /// No device works but those of the jail's `/dev`, and the host's `/dev` is not there.
     Devices,
-    /// Parts of `/proc` are masked or read-only.
+    /// Parts of `/proc` are masked or read-only; a proc of the host is not seen, or read-only if it
+    /// is bound by name.
     Proc,
-    /// `/sys` is read-only, and parts of it are masked.
+    /// `/sys` is read-only, and parts of it are masked; so is what it is made of wherever else it is
+    /// mounted, in a rootfs or a bind too.
     Sys,
 }
 

@@ -5,6 +5,8 @@
 mod attempts;
 #[path = "escape/jail.rs"]
 mod jail;
+#[path = "escape/kernel_mounts.rs"]
+mod kernel_mounts;
 
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
@@ -278,6 +280,29 @@ fn needs_root_a_device_node_elsewhere_does_not_work() {
     assert_eq!(tools.attempts(false, &[], &word)["read"], "EACCES");
     let without = tools.attempts(false, &["--without", "devices"], &word);
     assert_eq!(without["read"], "ok");
+}
+
+#[test]
+fn needs_root_a_device_works_where_it_was_let_in() {
+    let _test = testkit::begin!();
+    let tools = Tools::new();
+    let at = |path: &str| [format!("entropy={path}")];
+    let bound = ["--tmpfs", "/mnt", "--bind", "/dev/urandom:/mnt/r"];
+    assert_eq!(
+        tools.attempts(false, &bound, &at("/mnt/r"))["entropy"],
+        "EACCES"
+    );
+    // Not by Landlock either.
+    let let_in = [&bound[..], &["--without", "devices"]].concat();
+    assert_eq!(
+        tools.attempts(false, &let_in, &at("/mnt/r"))["entropy"],
+        "ok"
+    );
+    for rootless in [false, true] {
+        let device = ["--device", "/dev/urandom"];
+        let found = tools.attempts(rootless, &device, &at("/dev/urandom"));
+        assert_eq!(found["entropy"], "ok", "rootless: {rootless}");
+    }
 }
 
 #[test]

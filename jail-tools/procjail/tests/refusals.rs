@@ -265,3 +265,26 @@ fn needs_root_closed_standard_descriptors_are_not_ours_to_use() {
         assert_eq!(status.expect("sh").code(), Some(42), "{options}");
     }
 }
+
+#[test]
+fn needs_root_the_root_of_a_user_namespace_has_a_jail_too() {
+    let _test = testkit::begin!();
+    let binary = env!("CARGO_BIN_EXE_procjail");
+    let within = |before: &str, run: &str| {
+        let script = format!("{before} exec unshare --user --map-root-user {binary} run {run}");
+        Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script])
+            .current_dir("/")
+            .output()
+            .expect("unshare")
+    };
+    // Its devices are the host's, and setgroups was given up for it.
+    let output = within("", "--json -- sh -c 'echo x > /dev/null && echo fine'");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(output.stdout, b"fine\n");
+    assert!(said.contains("setgroups"), "not said to be missing: {said}");
+    // Where it must fail, it says why: a part of the caller's /proc is hidden.
+    let masked = within("mount -t tmpfs none /proc/irq &&", "-- true");
+    fails(&masked, 125, &["proc on /proc", "masked"]);
+}

@@ -313,9 +313,12 @@ pub(crate) fn open_write(path: &CStr) -> Call<OwnedFd> {
     open_file(path, libc::O_WRONLY)
 }
 
-/// Makes an empty file.
+/// Makes an empty file if there is nothing: what is there is not opened, for it may be a device.
 pub(crate) fn create_file(path: &CStr) -> Call<()> {
-    open_file(path, libc::O_WRONLY | libc::O_CREAT).map(drop)
+    match open_file(path, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL) {
+        Ok(_) | Err(Errno::EEXIST) => Ok(()),
+        Err(other) => Err(other),
+    }
 }
 
 fn open_file(path: &CStr, flags: i32) -> Call<OwnedFd> {

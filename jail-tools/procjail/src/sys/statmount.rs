@@ -13,6 +13,7 @@ const SYS_STATMOUNT: libc::c_long = 457;
 const SYS_LISTMOUNT: libc::c_long = 458;
 /// include/uapi/linux/mount.h
 const LSMT_ROOT: u64 = u64::MAX;
+const STATMOUNT_MNT_ROOT: u64 = 0x8;
 const STATMOUNT_MNT_POINT: u64 = 0x10;
 const STATMOUNT_FS_TYPE: u64 = 0x20;
 
@@ -74,11 +75,21 @@ fn list(ids: &mut [u64]) -> Call<usize> {
     Ok(found as usize)
 }
 
-/// Calls `found` with file system type and place of each mount.
+/// One mount.
+pub(crate) struct MountSeen<'a> {
+    pub(crate) fstype: &'a CStr,
+    /// Which directory of the file system.
+    pub(crate) root: &'a CStr,
+    /// Where.
+    pub(crate) point: &'a CStr,
+}
+
+/// Calls `found` with each mount.
 ///
 /// # Errors
 /// ENOSYS before Linux 6.8; EOVERFLOW with 256 mounts or more, or a path of over 1,500 bytes.
-pub(crate) fn each_mount(mut found: impl FnMut(&CStr, &CStr)) -> Call<()> {
+pub(crate) fn each_mount(mut found: impl FnMut(MountSeen<'_>)) -> Call<()> {
+    const WANTED: u64 = STATMOUNT_MNT_ROOT | STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE;
     let mut ids = [0u64; 256];
     let count = list(&mut ids)?;
     if count >= ids.len() {
@@ -86,7 +97,7 @@ pub(crate) fn each_mount(mut found: impl FnMut(&CStr, &CStr)) -> Call<()> {
     }
     let mut buffer = [MaybeUninit::<u64>::uninit(); 256];
     for id in &ids[..count] {
-        let request = Request::of(*id, STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE);
+        let request = Request::of(*id, WANTED);
         // SAFETY: as above; the kernel writes at most the buffer's size.
         answer(unsafe {
             libc::syscall(
@@ -99,23 +110,25 @@ pub(crate) fn each_mount(mut found: impl FnMut(&CStr, &CStr)) -> Call<()> {
         })?;
         // SAFETY: the call succeeded, so it has filled the head; the buffer is aligned for it.
         let head = unsafe { &*buffer.as_ptr().cast::<Head>() };
-        if head.mask & (STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE)
-            != STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE
-        {
+        if head.mask & WANTED != WANTED {
             return Err(Errno::EOPNOTSUPP);
         }
         let filled = (head.size as usize).clamp(STRINGS_AT, size_of_val(&buffer));
-        let (kind, place) = (head.fs_type as usize, head.point as usize);
+        let at = [head.fs_type, head.root, head.point];
         // SAFETY: the kernel has filled `size` bytes from the buffer's beginning.
         let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), filled) };
         let strings = bytes.get(STRINGS_AT..).unwrap_or_default();
-        let text = |at: usize| {
+        let text = |at: u32| {
             strings
-                .get(at..)
+                .get(at as usize..)
                 .and_then(|s| CStr::from_bytes_until_nul(s).ok())
         };
-        if let (Some(kind), Some(place)) = (text(kind), text(place)) {
-            found(kind, place);
+        if let [Some(fstype), Some(root), Some(point)] = at.map(text) {
+            found(MountSeen {
+                fstype,
+                root,
+                point,
+            });
         }
     }
     Ok(())

@@ -39,6 +39,7 @@ pub(crate) const CALLS: &[Attempt] = &[
     attempt("umount_mask", "EPERM", Succeeds),
     attempt("fsopen", "EPERM", Succeeds),
     attempt("open_tree", "EPERM", Succeeds),
+    attempt("open_tree_attr", "EPERM", Reaches(&["ok", "ENOSYS"])),
     attempt("move_mount", "EPERM", Reaches(&["ok", "EINVAL"])),
     attempt("mount_setattr", "EPERM", Reaches(&["ok", "EINVAL"])),
     attempt("pivot_root", "EPERM", Reaches(&["EBUSY", "EINVAL"])),
