@@ -70,7 +70,10 @@ pub(crate) struct Host<'a> {
 /// # Errors
 /// A path that is not absolute or has `..` in it, too many binds, or a bind of what is masked.
 pub(crate) fn plan(files: &Files, hardening: &Hardening, host: &Host<'_>) -> Result<Mounts, Error> {
-    let of_host = files.rootfs.is_none();
+    // A link is followed once: what is guarded is what is taken.
+    let rootfs = files.rootfs.as_deref().map(host.look);
+    let rootfs = rootfs.as_ref().map(|looked| looked.path.as_path());
+    let of_host = rootfs.is_none();
     let mut plan = Plan {
         sources: Vec::new(),
         ops: Vec::new(),
@@ -95,7 +98,7 @@ pub(crate) fn plan(files: &Files, hardening: &Hardening, host: &Host<'_>) -> Res
     if hardening.has(Protection::Proc) {
         plan.mask_proc()?;
     }
-    plan.guard_root(files.rootfs.as_deref())?;
+    plan.guard_root(rootfs)?;
     if plan.own_dev {
         plan.ops.push(Op::Remove { path: text(EMPTY)? });
     }
@@ -116,7 +119,7 @@ pub(crate) fn plan(files: &Files, hardening: &Hardening, host: &Host<'_>) -> Res
     Ok(Mounts {
         sources: plan.sources,
         inherited,
-        root: files.rootfs.as_deref().map(c_path).transpose()?,
+        root: rootfs.map(c_path).transpose()?,
         ops: plan.ops,
         workdir,
     })
@@ -229,8 +232,7 @@ impl Plan<'_> {
     /// Kernel file systems in the tree that becomes the jail's, the host's or a rootfs: those in
     /// `/sys` are read-only or hidden, and those elsewhere hidden.
     fn guard_root(&mut self, rootfs: Option<&Path>) -> Result<(), Error> {
-        let looked = rootfs.map(self.host.look);
-        let root = looked.as_ref().map_or(Path::new("/"), |l| &l.path);
+        let root = rootfs.unwrap_or(Path::new("/"));
         // What is below these is covered by the jail's own.
         let covered = if self.own_dev {
             &["/proc", "/dev"][..]

@@ -131,3 +131,14 @@ fn needs_root_a_device_can_be_bound_where_devices_are_let_in() {
     let let_in = format!("{options} --without devices");
     ends(&jail(&folder, &let_in, open), 0);
 }
+
+#[test]
+fn needs_root_a_link_to_a_rootfs_is_that_rootfs() {
+    let _test = testkit::begin!();
+    let folder = folders();
+    std::os::unix::fs::symlink("/", folder.path().join("link")).expect("a link");
+    ends(&jail(&folder, "--rootfs @/link", "test -d /usr"), 0);
+    // And it is guarded as one.
+    let made = "mkdir /sys/fs/cgroup/zz-$$ /sys/fs/cgroup/unified/zz-$$ 2>/dev/null";
+    ends(&jail(&folder, "--rootfs @/link", made), 1);
+}
