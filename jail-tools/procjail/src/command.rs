@@ -86,10 +86,6 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
             other => other?,
         }
     }
-    for (number, (resource, limit)) in harden.rlimits.iter().enumerate() {
-        page.at(Step::Rlimit, number);
-        sys::set_rlimit(*resource, limit)?;
-    }
     // Under no_new_privs no exec gives a capability that one has not, root's included
     // (security/commoncap.c, `cap_bprm_creds_from_file`): the bounding set, 33 calls, would bound
     // nothing.
@@ -119,6 +115,12 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
     if let Some(abi) = harden.landlock {
         page.at(Step::Landlock, 0);
         landlock::restrict(abi)?;
+    }
+    // After Landlock, which opens descriptors, and before the capability that a higher limit takes
+    // is gone.
+    for (number, (resource, limit)) in harden.rlimits.iter().enumerate() {
+        page.at(Step::Rlimit, number);
+        sys::set_rlimit(*resource, limit)?;
     }
     if let Some(keep) = &harden.keep_fds {
         page.at(Step::Fds, 0);

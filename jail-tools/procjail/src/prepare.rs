@@ -15,7 +15,7 @@ use crate::prepared::{Command, Harden, Pid1Plan, Prepared, Session};
 use crate::program::{Variable, c_string, environment, program};
 use crate::seccomp;
 use crate::signals::{Rewrite, Signal};
-use crate::spec::{Mode, Protection, Spec};
+use crate::spec::{Mode, Protection, Spec, User};
 use crate::stack::Stack;
 use crate::sys;
 
@@ -125,6 +125,27 @@ fn check(spec: &Spec) -> Result<(), Error> {
         return refuse(
             "a time namespace holds from the next child on, and --as-pid1 has none: leave out one of the two",
         );
+    }
+    if spec
+        .user
+        .is_some_and(|user| user.uid == User::NONE || user.gid == User::NONE)
+    {
+        return refuse(
+            "--user: 4294967295 is no id: it means \"unchanged\", and the command would stay who it is",
+        );
+    }
+    match spec.signals.stop.number() {
+        libc::SIGSTOP => {
+            return refuse(
+                "--stop-signal STOP would stop the jail's PID 1, which could pass on nothing more: give another",
+            );
+        }
+        libc::SIGCHLD => {
+            return refuse(
+                "--stop-signal CHLD would not get to the command: PID 1 takes it for news of a child: give another",
+            );
+        }
+        _ => {}
     }
     for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
         match sys::is_directory(fd) {

@@ -39,11 +39,14 @@ pub(crate) fn environment(caller: &[Variable], wanted: &Environment, scrub: bool
             || name.as_bytes().starts_with(b"LC_")
             || wanted.keep.iter().any(|k| k == name)
     };
-    let is_set = |name: &OsStr| wanted.set.iter().any(|(n, _)| n == name);
+    let is_in = |set: &[Variable], name: &OsStr| set.iter().any(|(n, _)| n == name);
+    // Of one that is set again the last value holds.
+    let set = wanted.set.iter().enumerate();
+    let set = set.filter(|(at, (name, _))| !is_in(&wanted.set[at + 1..], name));
     caller
         .iter()
-        .filter(|(name, _)| kept(name) && !is_set(name))
-        .chain(&wanted.set)
+        .filter(|(name, _)| kept(name) && !is_in(&wanted.set, name))
+        .chain(set.map(|(_, variable)| variable))
         .cloned()
         .collect()
 }
@@ -133,6 +136,16 @@ mod tests {
             ])
         );
         assert_eq!(environment(&caller, &wanted, false).len(), 7);
+    }
+
+    #[test]
+    fn a_variable_that_is_set_again_has_the_last_value_and_only_that() {
+        let wanted = Environment {
+            set: variables(&[("A", "1"), ("B", "2"), ("A", "3")]),
+            keep: vec![],
+        };
+        let expected = variables(&[("B", "2"), ("A", "3")]);
+        assert_eq!(environment(&[], &wanted, true), expected);
     }
 
     #[test]

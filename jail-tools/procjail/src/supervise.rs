@@ -153,7 +153,9 @@ impl Supervisor<'_> {
             && self.deadline.is_none()
             && !self.did.killed
         {
-            self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
+            // One beyond what the clock can say is never.
+            let grace = self.signals.grace;
+            self.deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         }
         if let (libc::SIGCONT, Some(job)) = (info.signo, &self.job) {
             job.continued(|| self.command_group());

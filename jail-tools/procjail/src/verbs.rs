@@ -35,6 +35,13 @@ pub(crate) fn failed(error: &Error) -> i32 {
 }
 
 fn jail(spec: &Spec, output: &Output, blocked: &Blocked) -> i32 {
+    // Before we open anything: what is not the caller's must not be passed in.
+    if let Some(fd) = spec.pass_fds.iter().find(|fd| !is_open(**fd)) {
+        say(&format!(
+            "procjail: descriptor {fd} of --pass-fd is not open"
+        ));
+        return FAILED;
+    }
     let mut status = match output.status_fd.map(StatusFd::open).transpose() {
         Ok(status) => status,
         Err(why) => {
@@ -140,6 +147,11 @@ impl StatusFd {
             let _ = self.0.write_all(&line);
         }
     }
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: only asks for flags of a descriptor.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
 /// A line on standard error; nobody is there to hear of a failure.

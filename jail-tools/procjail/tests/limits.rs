@@ -261,6 +261,18 @@ fn needs_root_resource_limits_hold() {
 }
 
 #[test]
+fn needs_root_few_descriptors_are_the_commands_and_not_ours() {
+    let _test = testkit::begin!();
+    for limit in ["nofile=4", "nofile=6"] {
+        for mode in ["--init", "--as-pid1"] {
+            let command = ["sh", "-c", "exit 5"];
+            let (code, report) = report(&[mode, "--rlimit", limit], &command);
+            assert_eq!(code, 5, "{mode} {limit}: {report}");
+        }
+    }
+}
+
+#[test]
 fn needs_root_what_runs_on_in_the_background_ends_with_the_jail() {
     let _test = testkit::begin!();
     let (code, report) = report(

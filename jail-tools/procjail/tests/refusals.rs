@@ -37,6 +37,12 @@ fn wrong_words_are_refused_before_anything_is_done() {
         ("run --without walls -- true", &["walls", "seccomp"]),
         ("run --cap-add fly -- true", &["fly"]),
         ("run --stop-signal NOPE -- true", &["NOPE"]),
+        ("run --stop-signal CHLD -- true", &["--stop-signal CHLD"]),
+        ("run --stop-signal STOP -- true", &["--stop-signal STOP"]),
+        ("run --user 4294967295 -- id", &["--user", "4294967295"]),
+        ("run --user 0:4294967295 -- id", &["--user", "4294967295"]),
+        ("run --grace 1e19 -- true", &["--grace", "1e19"]),
+        ("run --memory 4iBB -- true", &["--memory", "`4iBB`"]),
         ("run --rlimit files=1 -- true", &["files", "nofile"]),
         ("run --uid-map 0:0 -- true", &["INSIDE:OUTSIDE:COUNT"]),
         ("run --status-fd 77 -- true", &["--status-fd 77"]),
@@ -122,6 +128,33 @@ fn needs_root_what_is_missing_is_named() {
         line.extend(["--", "true"]);
         fails(&procjail(&line), 125, words);
     }
+}
+
+#[test]
+fn needs_root_the_number_for_nobody_is_refused_to_callers_of_the_library_too() {
+    let _test = testkit::begin!();
+    let blocked = procjail::Blocked::now().expect("blocked");
+    for (uid, gid) in [(u32::MAX, 7), (7, u32::MAX)] {
+        let mut spec = procjail::Spec::new(vec!["true".into()]);
+        spec.user = Some(procjail::User { uid, gid });
+        let error = procjail::run(&spec, &blocked, false, &mut |_event| {});
+        let error = error.expect_err("nobody's number");
+        assert!(error.to_string().contains("--user"), "{error}");
+    }
+}
+
+#[test]
+fn needs_root_our_own_copy_of_the_status_descriptor_cannot_be_passed_in() {
+    let _test = testkit::begin!();
+    // The first free number, which a copy would get.
+    let script = format!(
+        "exec {} run --status-fd 2 --pass-fd 3 -- sh -c 'echo FORGED >&3' 3>&-",
+        env!("CARGO_BIN_EXE_procjail")
+    );
+    let output = Command::new("sh").args(["-c", &script]).output();
+    let output = output.expect("sh");
+    fails(&output, 125, &["descriptor 3 of --pass-fd"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("FORGED"));
 }
 
 /// As nobody, with the binary where nobody may execute it.
