@@ -148,13 +148,13 @@ fn check(spec: &Spec) -> Result<(), Error> {
         _ => {}
     }
     for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
-        match sys::is_directory(fd) {
-            Ok(false) => {}
-            Ok(true) => {
+        match sys::file_kind(fd) {
+            Ok(sys::FileKind::Directory) => {
                 return Err(Error::Refused(format!(
                     "descriptor {fd} is a directory of the host, from which `..` leads out of the jail: --bind it"
                 )));
             }
+            Ok(_) => {}
             // Without 0, 1 or 2 the command is as its caller wants it.
             Err(_) if fd < 3 => {}
             Err(errno) => {
