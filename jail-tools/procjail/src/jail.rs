@@ -206,14 +206,13 @@ impl Jail {
             None => exit.raw_status,
         };
         let cgroup_dirs = self.cgroup_dirs();
-        let (account, oom) = match self.cgroup.take() {
-            Some(jailed) => {
-                let (account, oom) = jailed.account();
-                jailed.cgroup.remove()?;
-                (Some(account), oom)
-            }
-            None => (None, None),
-        };
+        let (mut account, mut oom, mut not_removed) = (None, None, None);
+        if let Some(jailed) = self.cgroup.take() {
+            let (of_cgroup, of_memory) = jailed.account();
+            (account, oom) = (Some(of_cgroup), of_memory);
+            // How the command ended is no less true for it.
+            not_removed = jailed.cgroup.remove().err().map(|error| error.to_string());
+        }
         let page = self.page();
         let (reaped, reaped_at_once) = page.reaped_so_far();
         let (forwarded, without_value) = page.forwarded_so_far();
@@ -233,6 +232,7 @@ impl Jail {
             command: ended.map(Times::of_command),
             jail: Times::of_usage(&exit.usage),
             cgroup_account: account,
+            not_removed,
             orphans_reaped: (!self.as_pid1).then(|| reaped.saturating_sub(1)),
             reaped_at_once: (!self.as_pid1).then_some(reaped_at_once),
             signals_forwarded: if self.as_pid1 {
@@ -391,12 +391,14 @@ fn cgroup_plan(spec: &Spec) -> Result<Option<(cgroup::Plan, Layout)>, Error> {
         return Ok(None);
     }
     let layout = facts::layout()?;
-    let v2 = cgroup::V2Facts::observe(&layout);
+    let parent = cgroup::asked_parent(&spec.limits, &layout)?;
+    let parent = parent.as_deref();
+    let v2 = cgroup::V2Facts::observe(&layout, parent);
     let owner =
         Owner::this().ok_or_else(|| Error::call("read", "/proc/self/stat", Errno::ENOENT))?;
     let name = cgroup::name(owner.pid, owner.start_ticks);
     Ok(Some((
-        cgroup::plan(&spec.limits, &layout, &v2, &name)?,
+        cgroup::plan(&spec.limits, parent, &layout, &v2, &name)?,
         layout,
     )))
 }

@@ -28,6 +28,8 @@ pub struct Report {
     pub jail: Times,
     /// What the kernel counted in the cgroup.
     pub cgroup_account: Option<Account>,
+    /// What of the cgroup is left, and why; `procjail gc` tries again.
+    pub not_removed: Option<String>,
     /// Processes other than the command that PID 1 reaped; null if PID 1 is not ours.
     pub orphans_reaped: Option<u64>,
     /// The most of them at one wake-up.

@@ -50,6 +50,11 @@ fn jail(spec: &Spec, output: &Output, blocked: &Blocked) -> i32 {
     };
     match result {
         Ok(report) => {
+            if let Some(left) = &report.not_removed {
+                say(&format!(
+                    "procjail: warning: {left} (procjail gc tries again)"
+                ));
+            }
             if output.json {
                 say(&serde_json::to_string(&report).unwrap_or_default());
             }

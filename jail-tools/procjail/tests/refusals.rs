@@ -99,6 +99,10 @@ fn needs_root_what_is_missing_is_named() {
         (vec!["--chdir", "/no/such"], &["/no/such", "--chdir"]),
         (vec!["--ro", "/no/such"], &["/no/such"]),
         (vec!["--cgroup-parent", "/no/such"], &["/no/such"]),
+        (
+            vec!["--cgroup-parent", "/../../../tmp"],
+            &["--cgroup-parent", "`..`"],
+        ),
         (vec!["--cpuset", "4096"], &["--cpuset", "4096"]),
         (vec!["--hostname", ""], &["host name"]),
         // The second of two: PID 1 has gone on by the time that the reason is read.

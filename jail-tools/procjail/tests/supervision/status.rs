@@ -9,8 +9,18 @@ use serde_json::Value;
 use crate::story::processes::{Held, children, descendants};
 use crate::story::{procjail, wait_until};
 
+/// The tool; killed if it still runs when a test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A jail whose events go to a pipe, and what it prints on standard error to nowhere.
-fn start(options: &[&str], command: &[&str], events: PipeWriter) -> (Child, Held) {
+fn start(options: &[&str], command: &[&str], events: PipeWriter) -> (Running, Held) {
     let mut tool = procjail();
     tool.args(["run", "--status-fd", "1"]).args(options);
     tool.arg("--").args(command);
@@ -18,7 +28,7 @@ fn start(options: &[&str], command: &[&str], events: PipeWriter) -> (Child, Held
     tool.stderr(Stdio::null());
     let child = tool.spawn().expect("the tool starts");
     let supervisor = Held::child(child.id().cast_signed());
-    (child, supervisor)
+    (Running(child), supervisor)
 }
 
 /// A pipe with no room left, and how much is in it.
@@ -38,8 +48,8 @@ fn until_it_runs(supervisor: &Held, name: &str) {
     });
 }
 
-fn code(child: &mut Child) -> Option<i32> {
-    child.wait().unwrap().code()
+fn code(running: &mut Running) -> Option<i32> {
+    running.0.wait().unwrap().code()
 }
 
 /// Lines as far as they are there: a read that finds something.
