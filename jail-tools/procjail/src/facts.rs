@@ -142,6 +142,13 @@ pub(crate) fn child_of_pid1(pid1: i32, inner: i32) -> Option<i32> {
         .find(|pid| parent_of(*pid) == Some(pid1) && is_it(pid))
 }
 
+/// Are our numbers those of the kernel's log?
+pub(crate) fn in_first_pid_namespace() -> bool {
+    /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h).
+    const FIRST: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == FIRST)
+}
+
 /// The version of Landlock, if the kernel has it and it is on.
 pub(crate) fn landlock_abi() -> Option<i32> {
     sys::landlock_abi().ok()

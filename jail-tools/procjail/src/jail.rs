@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::page::{Failure, Page};
 use crate::prepare::{Ready, prepare};
 use crate::prepared::{Op, Prepared};
-use crate::report::{Missing, Report, StepTime, Times, killed_by};
+use crate::report::{Circumstances, Missing, OomVictim, Report, StepTime, Times, killed_by};
 use crate::spec::{Mode, Protection, Spec};
 use crate::step::Step;
 use crate::supervise::Supervision;
@@ -223,8 +223,10 @@ impl Jail {
             cgroup: cgroup_dirs,
             killed_by: killed_by(
                 raw_status,
-                ended.is_none() && !self.as_pid1,
-                oom.as_ref(),
+                Circumstances {
+                    pid1_killed: ended.is_none() && !self.as_pid1,
+                    oom: oom.as_ref().map(|oom| self.oom_victim(oom)),
+                },
                 supervision,
                 page.last_signal(),
             ),
@@ -249,6 +251,18 @@ impl Jail {
             steps: self.steps(),
             wall_us: self.started.elapsed().as_micros() as u64,
         })
+    }
+
+    /// Was it the command that the kernel killed for memory?
+    fn oom_victim(&self, oom: &cgroup::Oom) -> OomVictim {
+        // The log counts in the first pid namespace; of a command that is PID 1 we have a number.
+        if self.as_pid1 && facts::in_first_pid_namespace() && oom.logged_pids.contains(&self.pid) {
+            OomVictim::Logged
+        } else if self.page().was_alone() {
+            OomVictim::Alone
+        } else {
+            OomVictim::Somebody
+        }
     }
 
     fn steps(&self) -> Vec<StepTime> {

@@ -338,6 +338,11 @@ pub(crate) fn open_write(path: &CStr) -> Call<OwnedFd> {
     open_file(path, libc::O_WRONLY)
 }
 
+/// Opens a file to read. Close-on-exec.
+pub(crate) fn open_read(path: &CStr) -> Call<OwnedFd> {
+    open_file(path, libc::O_RDONLY)
+}
+
 /// Makes an empty file.
 pub(crate) fn create_file(path: &CStr) -> Call<()> {
     open_file(path, libc::O_WRONLY | libc::O_CREAT).map(drop)
