@@ -197,7 +197,7 @@ impl Jail {
             return Err(self.explain(&failure));
         }
         let ended = self.page().ended();
-        if ended.is_none() && !self.as_pid1 && self.page().command().is_none() {
+        if ended.is_none() && !self.has_run() {
             return Err(self.died_early(exit));
         }
         let raw_status = match ended {
@@ -251,6 +251,12 @@ impl Jail {
             steps: self.steps(),
             wall_us: self.started.elapsed().as_micros() as u64,
         })
+    }
+
+    /// Did the command get as far as its exec, of which one that is PID 1 itself cannot tell more?
+    fn has_run(&self) -> bool {
+        let page = self.page();
+        page.command().is_some() || (self.as_pid1 && page.step() == Some(Step::Exec))
     }
 
     /// Was it the command that the kernel killed for memory?
@@ -329,6 +335,7 @@ impl Jail {
             Error::Killed {
                 signal: libc::WTERMSIG(exit.raw_status),
                 step,
+                hint: self.why_killed(libc::WTERMSIG(exit.raw_status)),
             }
         } else {
             Error::Step {
@@ -338,6 +345,18 @@ impl Jail {
                 hint: "the supervisor was about to end",
                 exit_code: crate::command::FAILED,
             }
+        }
+    }
+}
+
+impl Jail {
+    fn why_killed(&self, signo: i32) -> &'static str {
+        let account = self.cgroup.as_ref().map(|j| Account::read(&j.cgroup));
+        let for_memory = account.and_then(|a| a.oom_kills).is_some_and(|n| n > 0);
+        if signo == libc::SIGKILL && for_memory {
+            "by the kernel, for memory: the limit, --memory or one above the jail's cgroup, is too small for the jail's own processes"
+        } else {
+            ""
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::error::Error;
-use crate::prepared::{CStrings, Program};
+use crate::prepared::{CStrings, Program, ShellArgv};
 use crate::spec::Environment;
 
 /// Where programs are looked up if there is no PATH (as in bash's and glibc's defaults, without the
@@ -67,13 +67,15 @@ pub(crate) fn program(command: &[OsString], environment: &[Variable]) -> Result<
         .iter()
         .map(|word| c_string(word.as_bytes().to_vec()))
         .collect::<Result<_, _>>()?;
+    let argv = CStrings::new(argv);
     let envp = environment
         .iter()
         .map(|(name, value)| c_string([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<_, _>>()?;
     Ok(Program {
         candidates,
-        argv: CStrings::new(argv),
+        shell_argv: ShellArgv::new(&argv),
+        argv,
         envp: CStrings::new(envp),
     })
 }

@@ -105,6 +105,18 @@ fn needs_root_memory_that_runs_out_is_reported_with_whose_limit_it_was() {
 }
 
 #[test]
+fn needs_root_a_memory_limit_that_is_too_small_for_us_is_said_to_be() {
+    let _test = testkit::begin!();
+    for mode in ["--init", "--as-pid1"] {
+        let words = [mode, "--memory", "0", "--", "true"];
+        let output = jail().args(words).output().expect("procjail");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{mode}: {said}");
+        assert!(said.contains("--memory"), "{mode}: {said}");
+    }
+}
+
+#[test]
 fn needs_root_files_in_memory_count_too() {
     let _test = testkit::begin!();
     let (_, report) = report(&["--memory", "32M"], FILL);

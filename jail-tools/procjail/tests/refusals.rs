@@ -83,6 +83,44 @@ fn needs_root_a_command_that_cannot_be_executed_has_its_own_codes() {
     fails(&procjail(&["run", "--", ""]), 127, &["without a name"]);
 }
 
+/// An executable file in a folder.
+fn executable(folder: &TempDir, name: &str, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).expect("a file");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("a mode");
+}
+
+#[test]
+fn needs_root_a_script_without_an_interpreter_is_the_shells_as_with_execvp() {
+    let _test = testkit::begin!();
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    executable(&folder, "script", b"echo \"$# $1 $2 $0\"; exit 7\n");
+    executable(
+        &folder,
+        "foreign",
+        b"\x7fELF\x02\x01\x01 of another machine",
+    );
+    let path = folder.path().to_str().expect("text");
+    for verb in [&["init"][..], &["run"], &["run", "--as-pid1"]] {
+        let run = |command: &[&str]| {
+            let mut tool = Command::new(env!("CARGO_BIN_EXE_procjail"));
+            tool.args(verb).arg("--").args(command);
+            tool.env("PATH", format!("/no/such:{path}:/bin"));
+            tool.current_dir(path).output().expect("procjail")
+        };
+        for name in ["./script", "script"] {
+            let output = run(&[name, "a b", "c"]);
+            assert_eq!(output.status.code(), Some(7), "{verb:?} {output:?}");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.starts_with("2 a b c "), "{verb:?}: {said}");
+            assert!(said.trim().ends_with("/script"), "{verb:?}: {said}");
+        }
+        fails(&run(&["./foreign"]), 126, &["ENOEXEC", "architecture"]);
+    }
+}
+
 #[test]
 fn needs_root_what_is_missing_is_named() {
     let _test = testkit::begin!();

@@ -111,6 +111,17 @@ pub(crate) fn exec(
     Errno::last()
 }
 
+/// The same with arguments one of which was filled in last.
+pub(crate) fn exec_cells(
+    path: &CStr,
+    argv: &[std::cell::Cell<*const libc::c_char>],
+    envp: &[*const libc::c_char],
+) -> Errno {
+    // SAFETY: a Cell has the layout of what is in it, and nobody writes to it until `exec` returns.
+    let argv = unsafe { std::slice::from_raw_parts(argv.as_ptr().cast(), argv.len()) };
+    exec(path, argv, envp)
+}
+
 /// How and with what use of resources a process changed its state.
 #[derive(Clone, Copy)]
 pub(crate) struct Exit {
