@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 
 use crate::story::processes::{Held, children, descendants};
-use crate::story::{procjail, wait_until};
+use crate::story::{procjail, wait_for, wait_until};
 
 /// The tool; killed if it still runs when a test fails.
 struct Running(Child);
@@ -49,7 +49,8 @@ fn until_it_runs(supervisor: &Held, name: &str) {
 }
 
 fn code(running: &mut Running) -> Option<i32> {
-    running.0.wait().unwrap().code()
+    let status = wait_for("its end", || running.0.try_wait().unwrap());
+    status.code()
 }
 
 /// Lines as far as they are there: a read that finds something.
