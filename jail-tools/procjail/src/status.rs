@@ -52,14 +52,14 @@ impl Status {
     /// It is not open.
     pub fn open(fd: RawFd) -> Result<Self, Error> {
         let kind = sys::file_kind(fd).map_err(|errno| unusable(fd, errno))?;
-        let (to, way) = match kind {
-            FileKind::Socket => (sys::duplicate(fd), Way::Socket),
-            // What others have of the description must go on waiting: a new one of the same pipe.
-            FileKind::Pipe | FileKind::Terminal => match sys::open_anew_to_write(fd) {
-                Ok(own) => (Ok(own), Way::Own),
-                Err(_) => (sys::duplicate(fd), Way::Asked),
-            },
-            FileKind::Directory | FileKind::Other => (sys::duplicate(fd), Way::Asked),
+        let may_wait =
+            kind == FileKind::Pipe || (kind == FileKind::CharDevice && sys::is_terminal(fd));
+        // What others have of the description must go on waiting: a new one of the same pipe.
+        let own = may_wait.then(|| sys::open_anew_to_write(fd));
+        let (to, way) = match own {
+            Some(Ok(own)) => (Ok(own), Way::Own),
+            _ if kind == FileKind::Socket => (sys::duplicate(fd), Way::Socket),
+            _ => (sys::duplicate(fd), Way::Asked),
         };
         Ok(Self {
             to: to.map_err(|errno| unusable(fd, errno))?,

@@ -218,9 +218,13 @@ fn needs_root_a_parent_may_be_named_by_its_path_on_the_host() {
     let dir = mount.join(&name);
     std::fs::create_dir(&dir).expect("a cgroup");
     let path = dir.to_str().expect("text");
-    let (code, report) = report(&["--cgroup-parent", path], &["true"]);
+    let mut named = jail();
+    named.args(["--json", "--cgroup-parent", path, "--", "true"]);
+    let output = named.output().expect("procjail");
     std::fs::remove_dir(&dir).expect("nothing is left in it");
-    assert_eq!(code, 0, "{report}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let report: Value = serde_json::from_str(said.trim()).expect("a report");
     let own = report["cgroup"][0].as_str().expect("a directory");
     assert!(own.starts_with(path), "{report}");
 }

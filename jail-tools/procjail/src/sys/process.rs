@@ -450,7 +450,7 @@ pub(crate) enum FileKind {
     Directory,
     Pipe,
     Socket,
-    Terminal,
+    CharDevice,
     Other,
 }
 
@@ -464,10 +464,15 @@ pub(crate) fn file_kind(fd: RawFd) -> Call<FileKind> {
         libc::S_IFDIR => FileKind::Directory,
         libc::S_IFIFO => FileKind::Pipe,
         libc::S_IFSOCK => FileKind::Socket,
-        // SAFETY: takes an integer; the library passes the address of its own.
-        libc::S_IFCHR if unsafe { libc::isatty(fd) } == 1 => FileKind::Terminal,
+        libc::S_IFCHR => FileKind::CharDevice,
         _ => FileKind::Other,
     })
+}
+
+/// Is it a terminal?
+pub(crate) fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: takes an integer; the library passes the address of its own.
+    unsafe { libc::isatty(fd) == 1 }
 }
 
 /// A copy of a descriptor, with a number above the standard ones. Close-on-exec.
