@@ -146,8 +146,8 @@ impl Status {
 
 fn unusable(fd: RawFd, errno: Errno) -> Error {
     Error::Call {
-        call: "fcntl",
-        object: format!("descriptor {fd} of --status-fd {fd}"),
+        call: "fstat",
+        object: format!("the descriptor of --status-fd {fd}"),
         errno,
         hint: "open it, as in `3>status.json`",
     }
