@@ -1,7 +1,7 @@
 //! The command's process, from its clone to its exec. Raw calls only: it may share PID 1's memory.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use crate::capabilities::{self, Capabilities};
 use crate::landlock;
 use crate::page::Page;
-use crate::prepared::{Command, Harden, Program, Session};
+use crate::prepared::{Command, Harden, Program, Session, ShellArgv};
 use crate::step::Step;
 use crate::sys::{self, Call};
 
@@ -86,10 +86,6 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
             other => other?,
         }
     }
-    for (number, (resource, limit)) in harden.rlimits.iter().enumerate() {
-        page.at(Step::Rlimit, number);
-        sys::set_rlimit(*resource, limit)?;
-    }
     // Under no_new_privs no exec gives a capability that one has not, root's included
     // (security/commoncap.c, `cap_bprm_creds_from_file`): the bounding set, 33 calls, would bound
     // nothing.
@@ -119,6 +115,12 @@ fn restrict(harden: &Harden, page: &Page) -> Call<()> {
     if let Some(abi) = harden.landlock {
         page.at(Step::Landlock, 0);
         landlock::restrict(abi, harden.devices_anywhere)?;
+    }
+    // After Landlock, which opens descriptors, and before the capability that a higher limit takes
+    // is gone.
+    for (number, (resource, limit)) in harden.rlimits.iter().enumerate() {
+        page.at(Step::Rlimit, number);
+        sys::set_rlimit(*resource, limit)?;
     }
     if let Some(keep) = &harden.keep_fds {
         page.at(Step::Fds, 0);
@@ -196,10 +198,30 @@ fn execute(program: &Program) -> Errno {
         match sys::exec(candidate, program.argv.pointers(), program.envp.pointers()) {
             Errno::EACCES => reason = Errno::EACCES,
             Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::ENOEXEC => {
+                // What a shell says if it is none is no reason: that was given.
+                by_shell(program, candidate);
+                return Errno::ENOEXEC;
+            }
             other => return other,
         }
     }
     reason
+}
+
+/// Has a shell run what the kernel takes for no program, as execvp(3) does, unless it is a program of
+/// some other machine. Returns if that fails.
+fn by_shell(program: &Program, script: &CStr) {
+    /// include/uapi/linux/elf.h: `ELFMAG`.
+    const ELF: [u8; 4] = *b"\x7fELF";
+    let mut begin = [0; 4];
+    if let Ok(file) = sys::open_read(script)
+        && sys::read_once(file.as_raw_fd(), &mut begin).is_ok()
+        && begin != ELF
+    {
+        let argv = program.shell_argv.with_script(script);
+        sys::exec_cells(ShellArgv::SHELL, argv, program.envp.pointers());
+    }
 }
 
 /// Opens a directory only to name it.

@@ -73,12 +73,17 @@ pub enum Error {
         exit_code: i32,
     },
     /// The first process of the jail ended before the command ran, and not by itself.
-    #[error("the jail's first process was ended by signal {signal} while it was to {step}")]
+    #[error(
+        "the jail's first process was ended by signal {signal} while it was to {step}{}",
+        advice(hint)
+    )]
     Killed {
         /// Which signal.
         signal: i32,
         /// What was being done.
         step: &'static str,
+        /// What to do; empty if there is nothing to say.
+        hint: &'static str,
     },
     /// Limits or a cgroup that cannot be had.
     #[error(transparent)]
@@ -155,7 +160,9 @@ fn hint(failure: &Failure) -> &'static str {
         (Step::Root, Errno::ENOENT) => "there is no such directory",
         (Step::Workdir, _) => "--chdir DIR names another",
         (Step::Exec, Errno::ENOENT) => "not found, or its interpreter is not",
-        (Step::Exec, Errno::ENOEXEC) => "no program: it has no #! line, or another architecture",
+        (Step::Exec, Errno::ENOEXEC) => {
+            "no program: of another architecture, or a script without #! where there is no /bin/sh"
+        }
         (Step::User | Step::Groups, Errno::EINVAL) => {
             "the user namespace has no such id: --uid-map, --gid-map"
         }

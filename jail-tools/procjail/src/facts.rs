@@ -172,6 +172,13 @@ pub(crate) fn setgroups_denied() -> bool {
     fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim_end() == "deny")
 }
 
+/// Are our numbers those of the kernel's log?
+pub(crate) fn in_first_pid_namespace() -> bool {
+    /// `PROC_PID_INIT_INO` (include/linux/proc_ns.h).
+    const FIRST: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == FIRST)
+}
+
 /// The version of Landlock, if the kernel has it and it is on.
 pub(crate) fn landlock_abi() -> Option<i32> {
     sys::landlock_abi().ok()

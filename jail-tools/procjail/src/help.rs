@@ -105,7 +105,7 @@ const RUN: &[Section] = &[
             ("--cgroup", "a cgroup, also without a limit"),
             (
                 "--cgroup-parent PATH",
-                "the cgroup below which it is made, from each hierarchy's root",
+                "the cgroup below which it is made, from each hierarchy's root or as a path of the host",
             ),
             ("--rlimit NAME=SOFT[:HARD]", "a limit of setrlimit(2)"),
         ],
@@ -155,7 +155,7 @@ const RUN: &[Section] = &[
         &[
             (
                 "--status-fd N",
-                "a line of JSON for each event on this descriptor, the last with the report",
+                "a line of JSON for each event on this descriptor, the last with the report; a slow reader delays nothing but our own end, and after TERM, INT or HUP that by a second",
             ),
             ("--json", "the report as a line of JSON on standard error"),
         ],

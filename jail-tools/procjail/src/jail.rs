@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::page::{Failure, Page};
 use crate::prepare::{Ready, prepare};
 use crate::prepared::{Op, Prepared};
-use crate::report::{Missing, Report, StepTime, Times, killed_by};
+use crate::report::{Circumstances, Missing, OomVictim, Report, StepTime, Times, killed_by};
 use crate::spec::{Mode, Protection, Spec};
 use crate::step::Step;
 use crate::supervise::Supervision;
@@ -197,7 +197,7 @@ impl Jail {
             return Err(self.explain(&failure));
         }
         let ended = self.page().ended();
-        if ended.is_none() && !self.as_pid1 && self.page().command().is_none() {
+        if ended.is_none() && !self.has_run() {
             return Err(self.died_early(exit));
         }
         let raw_status = match ended {
@@ -206,14 +206,13 @@ impl Jail {
             None => exit.raw_status,
         };
         let cgroup_dirs = self.cgroup_dirs();
-        let (account, oom) = match self.cgroup.take() {
-            Some(jailed) => {
-                let (account, oom) = jailed.account();
-                jailed.cgroup.remove()?;
-                (Some(account), oom)
-            }
-            None => (None, None),
-        };
+        let (mut account, mut oom, mut not_removed) = (None, None, None);
+        if let Some(jailed) = self.cgroup.take() {
+            let (of_cgroup, of_memory) = jailed.account();
+            (account, oom) = (Some(of_cgroup), of_memory);
+            // How the command ended is no less true for it.
+            not_removed = jailed.cgroup.remove().err().map(|error| error.to_string());
+        }
         let page = self.page();
         let (reaped, reaped_at_once) = page.reaped_so_far();
         let (forwarded, without_value) = page.forwarded_so_far();
@@ -224,8 +223,10 @@ impl Jail {
             cgroup: cgroup_dirs,
             killed_by: killed_by(
                 raw_status,
-                ended.is_none() && !self.as_pid1,
-                oom.as_ref(),
+                Circumstances {
+                    pid1_killed: ended.is_none() && !self.as_pid1,
+                    oom: oom.as_ref().map(|oom| self.oom_victim(oom)),
+                },
                 supervision,
                 page.last_signal(),
             ),
@@ -233,6 +234,7 @@ impl Jail {
             command: ended.map(Times::of_command),
             jail: Times::of_usage(&exit.usage),
             cgroup_account: account,
+            not_removed,
             orphans_reaped: (!self.as_pid1).then(|| reaped.saturating_sub(1)),
             reaped_at_once: (!self.as_pid1).then_some(reaped_at_once),
             signals_forwarded: if self.as_pid1 {
@@ -249,6 +251,24 @@ impl Jail {
             steps: self.steps(),
             wall_us: self.started.elapsed().as_micros() as u64,
         })
+    }
+
+    /// Did the command get as far as its exec, of which one that is PID 1 itself cannot tell more?
+    fn has_run(&self) -> bool {
+        let page = self.page();
+        page.command().is_some() || (self.as_pid1 && page.step() == Some(Step::Exec))
+    }
+
+    /// Was it the command that the kernel killed for memory?
+    fn oom_victim(&self, oom: &cgroup::Oom) -> OomVictim {
+        // The log counts in the first pid namespace; of a command that is PID 1 we have a number.
+        if self.as_pid1 && facts::in_first_pid_namespace() && oom.logged_pids.contains(&self.pid) {
+            OomVictim::Logged
+        } else if self.page().was_alone() {
+            OomVictim::Alone
+        } else {
+            OomVictim::Somebody
+        }
     }
 
     fn steps(&self) -> Vec<StepTime> {
@@ -319,6 +339,7 @@ impl Jail {
             Error::Killed {
                 signal: libc::WTERMSIG(exit.raw_status),
                 step,
+                hint: self.why_killed(libc::WTERMSIG(exit.raw_status)),
             }
         } else {
             Error::Step {
@@ -328,6 +349,18 @@ impl Jail {
                 hint: "the supervisor was about to end",
                 exit_code: crate::command::FAILED,
             }
+        }
+    }
+}
+
+impl Jail {
+    fn why_killed(&self, signo: i32) -> &'static str {
+        let account = self.cgroup.as_ref().map(|j| Account::read(&j.cgroup));
+        let for_memory = account.and_then(|a| a.oom_kills).is_some_and(|n| n > 0);
+        if signo == libc::SIGKILL && for_memory {
+            "by the kernel, for memory: the limit, --memory or one above the jail's cgroup, is too small for the jail's own processes"
+        } else {
+            ""
         }
     }
 }
@@ -395,12 +428,14 @@ fn cgroup_plan(spec: &Spec) -> Result<Option<(cgroup::Plan, Layout)>, Error> {
         return Ok(None);
     }
     let layout = facts::layout()?;
-    let v2 = cgroup::V2Facts::observe(&layout);
+    let parent = cgroup::asked_parent(&spec.limits, &layout)?;
+    let parent = parent.as_deref();
+    let v2 = cgroup::V2Facts::observe(&layout, parent);
     let owner =
         Owner::this().ok_or_else(|| Error::call("read", "/proc/self/stat", Errno::ENOENT))?;
     let name = cgroup::name(owner.pid, owner.start_ticks);
     Ok(Some((
-        cgroup::plan(&spec.limits, &layout, &v2, &name)?,
+        cgroup::plan(&spec.limits, parent, &layout, &v2, &name)?,
         layout,
     )))
 }

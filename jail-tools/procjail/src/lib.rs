@@ -40,6 +40,7 @@ mod seccomp;
 mod signals;
 mod spec;
 mod stack;
+mod status;
 mod step;
 mod supervise;
 mod sys;
@@ -58,4 +59,5 @@ pub use spec::{
     Bind, Environment, Files, Hardening, IdMap, IdMaps, Mode, Protection, Rlimit, Signals, Spec,
     TimeOffsets, Tmpfs, Unshare, User,
 };
-pub use supervise::{Event, run};
+pub use status::Status;
+pub use supervise::{Event, run, run_with_status};

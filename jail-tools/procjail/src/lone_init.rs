@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, RawFd};
 
+use nix::unistd::Pid;
+
 use crate::error::Error;
 use crate::facts;
 use crate::init::spawn_command;
@@ -39,13 +41,14 @@ pub struct InitOptions {
 /// # Errors
 /// Whatever kept the command from running.
 pub fn init(options: &InitOptions, blocked: &Blocked) -> Result<i32, Error> {
+    let parent = nix::unistd::getppid();
     sys::occupy_standard().map_err(|errno| Error::call("open", "/dev/null", errno))?;
     if options.subreaper {
         sys::set_subreaper()
             .map_err(|errno| Error::call("prctl", "PR_SET_CHILD_SUBREAPER", errno))?;
     }
     if let Some(signal) = options.parent_death {
-        sys::parent_death_signal(signal.number())
+        watch_parent(signal, parent)
             .map_err(|errno| Error::call("prctl", "PR_SET_PDEATHSIG", errno))?;
     }
     let variables: Vec<Variable> = std::env::vars_os().collect();
@@ -104,6 +107,16 @@ fn terminal_and_job(session: bool) -> (Option<RawFd>, Option<Job>) {
     (job.given_at_start(), Some(job))
 }
 
+/// Has us sent a signal when our parent dies, or now if it is not `parent` any more: of a death
+/// before the call the kernel says nothing (prctl(2)).
+fn watch_parent(signal: Signal, parent: Pid) -> sys::Call<()> {
+    sys::parent_death_signal(signal.number())?;
+    if nix::unistd::getppid() != parent {
+        sys::kill(std::process::id().cast_signed(), signal.number())?;
+    }
+    Ok(())
+}
+
 /// A terminal controls one session: the command's can have it if it was ours to give, as it is where
 /// we are the first process of a container; a shell above us keeps it.
 fn for_another_session(terminal: &Terminal) -> Option<RawFd> {
@@ -125,4 +138,38 @@ fn for_another_session(terminal: &Terminal) -> Option<RawFd> {
         }
     }
     Some(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{CloneArgs, Side};
+
+    /// In a process of its own, with one thread, what `watch_parent` sent it.
+    fn sent_with_parent(parent: Pid) -> i32 {
+        let set = SigSet::of(libc::SIGUSR1);
+        let usr1 = Signal::new(libc::SIGUSR1).expect("a signal");
+        let args = CloneArgs {
+            flags: 0,
+            cgroup: None,
+        };
+        match sys::clone3(&args).expect("a process") {
+            Side::Child => {
+                let watched = sys::set_mask(set).and_then(|_| watch_parent(usr1, parent));
+                let taken = watched.and_then(|()| sys::take_info(set));
+                sys::exit_now(taken.map_or(99, |info| info.map_or(0, |info| info.signo)))
+            }
+            Side::Parent { pid, .. } => {
+                let exit = sys::wait_pid(pid, 0).expect("its end").expect("its end");
+                libc::WEXITSTATUS(exit.raw_status)
+            }
+        }
+    }
+
+    #[test]
+    fn a_parent_that_died_too_early_to_be_watched_is_noticed() {
+        assert_eq!(sent_with_parent(nix::unistd::getpid()), 0);
+        // Our own parent, who is not the new process's.
+        assert_eq!(sent_with_parent(nix::unistd::getppid()), libc::SIGUSR1);
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Page {
     user_us: AtomicI64,
     system_us: AtomicI64,
     max_rss_kib: AtomicI64,
+    /// The last process that was made in the jail, once the command has ended; 0: not looked for.
+    last_made: AtomicI32,
     /// Children that PID 1 has reaped, the command included.
     reaped: AtomicU64,
     /// The most that were reaped at one wake-up.
@@ -211,6 +213,16 @@ impl Page {
             system_us: self.system_us.load(Relaxed),
             max_rss_kib: self.max_rss_kib.load(Relaxed),
         })
+    }
+
+    pub(crate) fn set_last_made(&self, pid: i32) {
+        self.last_made.store(pid, Release);
+    }
+
+    /// Was there no process in the jail but PID 1 and the command? False also if that is not known.
+    pub(crate) fn was_alone(&self) -> bool {
+        self.command()
+            .is_some_and(|command| command == self.last_made.load(Acquire))
     }
 
     pub(crate) fn reaped(&self, in_one_batch: u64) {

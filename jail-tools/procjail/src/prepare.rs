@@ -17,7 +17,7 @@ use crate::prepared::{Command, Harden, Pid1Plan, Prepared, Session};
 use crate::program::{Variable, c_string, environment, program};
 use crate::seccomp;
 use crate::signals::{Rewrite, Signal};
-use crate::spec::{Mode, Protection, Spec};
+use crate::spec::{Mode, Protection, Spec, User};
 use crate::stack::Stack;
 use crate::sys;
 
@@ -143,14 +143,35 @@ fn check(spec: &Spec) -> Result<(), Error> {
         .devices
         .iter()
         .try_for_each(|d| check_device(d))?;
+    if spec
+        .user
+        .is_some_and(|user| user.uid == User::NONE || user.gid == User::NONE)
+    {
+        return refuse(
+            "--user: 4294967295 is no id: it means \"unchanged\", and the command would stay who it is",
+        );
+    }
+    match spec.signals.stop.number() {
+        libc::SIGSTOP => {
+            return refuse(
+                "--stop-signal STOP would stop the jail's PID 1, which could pass on nothing more: give another",
+            );
+        }
+        libc::SIGCHLD => {
+            return refuse(
+                "--stop-signal CHLD would not get to the command: PID 1 takes it for news of a child: give another",
+            );
+        }
+        _ => {}
+    }
     for fd in (0..3).chain(spec.pass_fds.iter().copied()) {
-        match sys::is_directory(fd) {
-            Ok(false) => {}
-            Ok(true) => {
+        match sys::file_kind(fd) {
+            Ok(sys::FileKind::Directory) => {
                 return Err(Error::Refused(format!(
                     "descriptor {fd} is a directory of the host, from which `..` leads out of the jail: --bind it"
                 )));
             }
+            Ok(_) => {}
             // Without 0, 1 or 2 the command is as its caller wants it.
             Err(_) if fd < 3 => {}
             Err(errno) => {

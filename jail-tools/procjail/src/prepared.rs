@@ -2,7 +2,8 @@
 //! allocated, and what stands here is only read.
 
 use std::borrow::Cow;
-use std::ffi::CString;
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
 use std::os::fd::{OwnedFd, RawFd};
 
 use crate::capabilities::Capabilities;
@@ -183,6 +184,8 @@ pub(crate) struct Program {
     /// Where it may be: each is tried.
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: CStrings,
+    /// For a shell, if it turns out to be a script: the place of its path is the second.
+    pub(crate) shell_argv: ShellArgv,
     pub(crate) envp: CStrings,
 }
 
@@ -228,6 +231,30 @@ impl CStrings {
     }
 }
 
+/// Arguments for a shell that is to run a script: its own name, the script's path, the script's
+/// arguments, null. The strings are those of a [`CStrings`] that lives as long.
+#[derive(Debug)]
+pub(crate) struct ShellArgv(Vec<Cell<*const libc::c_char>>);
+
+impl ShellArgv {
+    /// Where it is, and what it is called (as in execvp(3)).
+    pub(crate) const SHELL: &CStr = c"/bin/sh";
+
+    pub(crate) fn new(argv: &CStrings) -> Self {
+        let after_name = argv.pointers().iter().skip(1).copied();
+        let own = [Self::SHELL.as_ptr(), std::ptr::null()];
+        Self(own.into_iter().chain(after_name).map(Cell::new).collect())
+    }
+
+    /// The arguments for the script at `path`, for as long as that lives.
+    pub(crate) fn with_script<'a>(&'a self, path: &'a CStr) -> &'a [Cell<*const libc::c_char>] {
+        if let Some(place) = self.0.get(1) {
+            place.set(path.as_ptr());
+        }
+        &self.0
+    }
+}
+
 /// What the command is kept from.
 #[derive(Debug)]
 pub(crate) struct Harden {
@@ -248,4 +275,23 @@ pub(crate) struct Harden {
     pub(crate) ambient: Capabilities,
     /// Descriptors that stay open, ascending; `None`: all.
     pub(crate) keep_fds: Option<Vec<u32>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gets_the_script_and_its_arguments() {
+        let argv = CStrings::new(vec![c"name".into(), c"x".into(), c"y".into()]);
+        let shell = ShellArgv::new(&argv);
+        let found = shell.with_script(c"/bin/name");
+        let [sh, path, x, y, end] = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(sh.get(), ShellArgv::SHELL.as_ptr());
+        assert_eq!(path.get(), c"/bin/name".as_ptr());
+        assert_eq!([x.get(), y.get()], argv.pointers()[1..3]);
+        assert!(end.get().is_null());
+    }
 }

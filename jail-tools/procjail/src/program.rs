@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::error::Error;
-use crate::prepared::{CStrings, Program};
+use crate::prepared::{CStrings, Program, ShellArgv};
 use crate::spec::Environment;
 
 /// Where programs are looked up if there is no PATH (as in bash's and glibc's defaults, without the
@@ -39,11 +39,14 @@ pub(crate) fn environment(caller: &[Variable], wanted: &Environment, scrub: bool
             || name.as_bytes().starts_with(b"LC_")
             || wanted.keep.iter().any(|k| k == name)
     };
-    let is_set = |name: &OsStr| wanted.set.iter().any(|(n, _)| n == name);
+    let is_in = |set: &[Variable], name: &OsStr| set.iter().any(|(n, _)| n == name);
+    // Of one that is set again the last value holds.
+    let set = wanted.set.iter().enumerate();
+    let set = set.filter(|(at, (name, _))| !is_in(&wanted.set[at + 1..], name));
     caller
         .iter()
-        .filter(|(name, _)| kept(name) && !is_set(name))
-        .chain(&wanted.set)
+        .filter(|(name, _)| kept(name) && !is_in(&wanted.set, name))
+        .chain(set.map(|(_, variable)| variable))
         .cloned()
         .collect()
 }
@@ -64,13 +67,15 @@ pub(crate) fn program(command: &[OsString], environment: &[Variable]) -> Result<
         .iter()
         .map(|word| c_string(word.as_bytes().to_vec()))
         .collect::<Result<_, _>>()?;
+    let argv = CStrings::new(argv);
     let envp = environment
         .iter()
         .map(|(name, value)| c_string([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<_, _>>()?;
     Ok(Program {
         candidates,
-        argv: CStrings::new(argv),
+        shell_argv: ShellArgv::new(&argv),
+        argv,
         envp: CStrings::new(envp),
     })
 }
@@ -133,6 +138,16 @@ mod tests {
             ])
         );
         assert_eq!(environment(&caller, &wanted, false).len(), 7);
+    }
+
+    #[test]
+    fn a_variable_that_is_set_again_has_the_last_value_and_only_that() {
+        let wanted = Environment {
+            set: variables(&[("A", "1"), ("B", "2"), ("A", "3")]),
+            keep: vec![],
+        };
+        let expected = variables(&[("B", "2"), ("A", "3")]);
+        assert_eq!(environment(&[], &wanted, true), expected);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Report {
     pub jail: Times,
     /// What the kernel counted in the cgroup.
     pub cgroup_account: Option<Account>,
+    /// What of the cgroup is left, and why; `procjail gc` tries again.
+    pub not_removed: Option<String>,
     /// Processes other than the command that PID 1 reaped; null if PID 1 is not ours.
     pub orphans_reaped: Option<u64>,
     /// The most of them at one wake-up.
@@ -123,11 +125,30 @@ impl From<LastSignal> for Sender {
     }
 }
 
-/// Whose signal ended the command. `pid1_killed`: PID 1 was ended by it, and the command with it.
+/// What is known of the command beside how it ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Circumstances {
+    /// PID 1 was ended, and the command with it.
+    pub(crate) pid1_killed: bool,
+    /// The kernel killed something for memory.
+    pub(crate) oom: Option<OomVictim>,
+}
+
+/// Whom the kernel killed for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OomVictim {
+    /// The command, since the kernel's log has its number.
+    Logged,
+    /// The command, since there was nobody else.
+    Alone,
+    /// Somebody in the jail.
+    Somebody,
+}
+
+/// Whose signal ended the command.
 pub(crate) fn killed_by(
     raw_status: i32,
-    pid1_killed: bool,
-    oom: Option<&Oom>,
+    known: Circumstances,
     supervision: &Supervision,
     last: Option<LastSignal>,
 ) -> Option<KilledBy> {
@@ -148,25 +169,39 @@ pub(crate) fn killed_by(
     if kill && supervision.killed {
         return by("procjail, when --grace was over", None, "its own act");
     }
-    if kill && oom.is_some() {
-        return by(
-            "the kernel, for memory",
-            None,
-            "the cgroup's oom_kill count",
-        );
-    }
-    if pid1_killed {
-        return by(
-            "somebody outside, who killed PID 1",
-            None,
-            "the wait status of PID 1",
-        );
+    let memory = "the kernel, for memory";
+    match known.oom.filter(|_| kill) {
+        Some(OomVictim::Logged) => {
+            return by(memory, None, "the kernel log, which has its number");
+        }
+        Some(OomVictim::Alone) => {
+            return by(
+                memory,
+                None,
+                "the cgroup's oom_kill count, and nobody else was in the jail",
+            );
+        }
+        Some(OomVictim::Somebody) | None => {}
     }
     if let Some(outer) = supervision.last.filter(|s| s.signo == number) {
         return by(
             "a process outside, through procjail",
             Some(outer.into()),
             "inferred: it was the last signal that was passed on",
+        );
+    }
+    if kill && known.oom.is_some() {
+        return by(
+            "perhaps the kernel, for memory",
+            None,
+            "inferred: the cgroup's oom_kill count is of processes in the jail, and does not say which",
+        );
+    }
+    if known.pid1_killed {
+        return by(
+            "somebody outside, who killed PID 1",
+            None,
+            "the wait status of PID 1",
         );
     }
     if let Some(inner) = last.filter(|s| s.signo == number) {
@@ -181,4 +216,52 @@ pub(crate) fn killed_by(
         None,
         "a signal's sender is not in the wait status; a probe on signal_generate would see it",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KILLED: i32 = libc::SIGKILL;
+
+    fn who(known: Circumstances, supervision: &Supervision) -> &'static str {
+        killed_by(KILLED, known, supervision, None)
+            .expect("it was killed")
+            .who
+    }
+
+    fn of(oom: Option<OomVictim>, pid1_killed: bool) -> Circumstances {
+        Circumstances { pid1_killed, oom }
+    }
+
+    #[test]
+    fn memory_is_the_reason_only_where_it_is_known_to_be() {
+        let did = Supervision::default();
+        for sure in [OomVictim::Logged, OomVictim::Alone] {
+            assert_eq!(who(of(Some(sure), false), &did), "the kernel, for memory");
+        }
+        for pid1_killed in [false, true] {
+            let somebody = of(Some(OomVictim::Somebody), pid1_killed);
+            assert_eq!(who(somebody, &did), "perhaps the kernel, for memory");
+        }
+        let outside = "somebody outside, who killed PID 1";
+        assert_eq!(who(of(None, true), &did), outside);
+        assert!(who(of(None, false), &did).starts_with("unknown"));
+    }
+
+    #[test]
+    fn what_we_passed_on_or_did_comes_before_what_is_inferred() {
+        let mut did = Supervision {
+            last: Some(LastSignal {
+                signo: libc::SIGKILL,
+                pid: 7,
+                uid: 0,
+            }),
+            ..Supervision::default()
+        };
+        let known = of(Some(OomVictim::Somebody), true);
+        assert_eq!(who(known, &did), "a process outside, through procjail");
+        did.killed = true;
+        assert!(who(known, &did).contains("--grace"));
+    }
 }

@@ -101,12 +101,18 @@ pub struct User {
     pub gid: u32,
 }
 
+impl User {
+    /// Nobody's number: in setresuid(2) and setresgid(2) it means "unchanged".
+    pub const NONE: u32 = u32::MAX;
+}
+
 /// Users and groups of a user namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdMaps {
-    /// Users; empty: what the caller may map.
+    /// Users; empty: the caller as 0 alone; for one without privilege who has a range in /etc/subuid
+    /// and the helpers of it, that range from 1 on.
     pub uids: Vec<IdMap>,
-    /// Groups; empty: what the caller may map.
+    /// Groups; empty: likewise, with /etc/subgid.
     pub gids: Vec<IdMap>,
 }
 
@@ -212,8 +218,8 @@ pub enum Protection {
     NoNewPrivs,
     /// System calls are filtered.
     Seccomp,
-    /// Landlock: no device nodes, no ioctl on devices outside `/dev`, no signal and no abstract
-    /// socket out of the jail, no mount.
+    /// Landlock: no device nodes, no ioctl on devices outside `/dev`, no abstract socket out of the
+    /// jail, no mount. (That no signal leaves it is the pid namespace's doing.)
     Landlock,
     /// Descriptors that were not passed are closed.
     Fds,

@@ -1,6 +1,6 @@
 //! The supervisor's loop: it sleeps until a signal, news of PID 1, or the end of the grace.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,6 +14,7 @@ use crate::page::LastSignal;
 use crate::report::Report;
 use crate::signals::{Signal, passed_on};
 use crate::spec::{Signals, Spec};
+use crate::status::{Status, writable};
 use crate::step::Step;
 use crate::sys::{self, Exit, RawInfo, SigSet};
 
@@ -66,6 +67,62 @@ pub fn run(
     wants_events: bool,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<Report, Error> {
+    supervise(spec, blocked, wants_events, &mut Listener::Caller(on_event))
+}
+
+/// The same with the events going to a descriptor, whose reader keeps nobody waiting. The last line is
+/// the caller's to write.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_status(
+    spec: &Spec,
+    blocked: &Blocked,
+    status: &mut Status,
+) -> Result<Report, Error> {
+    supervise(spec, blocked, true, &mut Listener::Descriptor(status))
+}
+
+/// Whom events are told.
+enum Listener<'a> {
+    Caller(&'a mut dyn FnMut(&Event)),
+    Descriptor(&'a mut Status),
+}
+
+impl Listener<'_> {
+    fn tell(&mut self, event: &Event) {
+        match self {
+            Self::Caller(on_event) => on_event(event),
+            Self::Descriptor(status) => status.tell(event),
+        }
+    }
+
+    fn signalled(&mut self, signo: i32) {
+        if let Self::Descriptor(status) = self {
+            status.signalled(signo);
+        }
+    }
+
+    fn waits_for(&self) -> Option<RawFd> {
+        match self {
+            Self::Caller(_) => None,
+            Self::Descriptor(status) => status.waits_for(),
+        }
+    }
+
+    fn write(&mut self) {
+        if let Self::Descriptor(status) = self {
+            status.write();
+        }
+    }
+}
+
+fn supervise(
+    spec: &Spec,
+    blocked: &Blocked,
+    wants_events: bool,
+    listener: &mut Listener,
+) -> Result<Report, Error> {
     let jail = Jail::start(spec, blocked, wants_events)?;
     let mut supervisor = Supervisor {
         job: jail.prepared.job.as_ref(),
@@ -79,7 +136,7 @@ pub fn run(
         to_stop: false,
         continued_at: None,
     };
-    let ended = supervisor.until_the_end(on_event);
+    let ended = supervisor.until_the_end(listener);
     let did = supervisor.did;
     if let Some(job) = supervisor.job {
         job.ended(None);
@@ -105,7 +162,7 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    fn until_the_end(&mut self, on_event: &mut dyn FnMut(&Event)) -> Result<Exit, Error> {
+    fn until_the_end(&mut self, listener: &mut Listener) -> Result<Exit, Error> {
         let signals = sys::signal_fd(SigSet::ALL)
             .map_err(|errno| Error::call("signalfd4", "of the supervisor", errno))?;
         loop {
@@ -117,14 +174,20 @@ impl Supervisor<'_> {
                 revents: 0,
             };
             let (ended, bell) = (Some(&self.jail.pidfd), Some(&self.jail.bell));
-            let mut fds = [of(Some(&signals)), of(ended), of(bell), of(exec_line)];
+            let room = writable(listener.waits_for());
+            let mut fds = [of(Some(&signals)), of(ended), of(bell), of(exec_line), room];
             sys::poll(&mut fds, self.timeout_ms())
                 .map_err(|errno| Error::call("poll", "of the supervisor", errno))?;
             if fds[0].revents != 0 {
                 while let Ok(Some(info)) = sys::take_info(SigSet::ALL) {
+                    listener.signalled(info.signo);
                     self.received(&info);
                 }
             }
+            if fds[4].revents != 0 {
+                listener.write();
+            }
+            let on_event = &mut |event: &Event| listener.tell(event);
             if fds[2].revents != 0 {
                 let _ = sys::read_once(self.jail.bell.as_raw_fd(), &mut [0; 8]);
                 self.news(on_event);
@@ -166,7 +229,9 @@ impl Supervisor<'_> {
             && self.deadline.is_none()
             && !self.did.killed
         {
-            self.deadline = self.signals.grace.map(|grace| Instant::now() + grace);
+            // One beyond what the clock can say is never.
+            let grace = self.signals.grace;
+            self.deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
         }
         if let (libc::SIGCONT, Some(job)) = (info.signo, self.job) {
             self.continued_at = Some(Instant::now());

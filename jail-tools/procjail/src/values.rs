@@ -45,11 +45,14 @@ pub(crate) fn bind(word: &OsString, read_only: bool) -> Result<Bind, String> {
 
 pub(crate) fn bytes(word: &str) -> Result<u64, String> {
     let bad = || format!("`{word}` is no number of bytes, like 4096, 64M or 2G");
-    let (digits, shift) = match word.trim_end_matches('B').trim_end_matches('i') {
-        w if w.ends_with(['k', 'K']) => (&w[..w.len() - 1], 10),
-        w if w.ends_with(['m', 'M']) => (&w[..w.len() - 1], 20),
-        w if w.ends_with(['g', 'G']) => (&w[..w.len() - 1], 30),
-        w => (w, 0),
+    let end = word.find(|c: char| !c.is_ascii_digit());
+    let (digits, unit) = word.split_at(end.unwrap_or(word.len()));
+    let shift = match unit {
+        "" | "B" => 0,
+        "k" | "K" | "kB" | "KB" | "Ki" | "KiB" => 10,
+        "m" | "M" | "MB" | "Mi" | "MiB" => 20,
+        "g" | "G" | "GB" | "Gi" | "GiB" => 30,
+        _ => return Err(bad()),
     };
     let number: u64 = digits.parse().map_err(|_| bad())?;
     number.checked_mul(1 << shift).ok_or_else(bad)
@@ -64,9 +67,14 @@ pub(crate) fn cpus(word: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn seconds(word: &str) -> Result<Duration, String> {
-    let bad = || format!("`{word}` is no time in seconds, like 0.5 or 10");
-    let seconds: f64 = word.parse().map_err(|_| bad())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+    /// A year: whoever waits longer means for ever.
+    const MOST_S: f64 = 366.0 * 86_400.0;
+    match word.parse::<f64>() {
+        Ok(seconds) if (0.0..=MOST_S).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!(
+            "`{word}` is no time in seconds, like 0.5 or 10, of at most a year"
+        )),
+    }
 }
 
 pub(crate) fn id_map(word: &str) -> Result<IdMap, String> {
@@ -87,7 +95,13 @@ pub(crate) fn id_map(word: &str) -> Result<IdMap, String> {
 pub(crate) fn user(word: &str) -> Result<User, String> {
     let bad = || format!("`{word}` is not UID[:GID], in numbers");
     let (uid, gid) = word.split_once(':').unwrap_or((word, word));
-    let number = |word: &str| word.parse::<u32>().map_err(|_| bad());
+    let number = |word: &str| match word.parse() {
+        Ok(User::NONE) => Err(format!(
+            "`{word}` is no id: it is what \"unchanged\" is said by"
+        )),
+        Ok(number) => Ok(number),
+        Err(_) => Err(bad()),
+    };
     Ok(User {
         uid: number(uid)?,
         gid: number(gid)?,
@@ -152,4 +166,68 @@ pub(crate) fn io(word: &str) -> Result<IoLimit, String> {
         }
     }
     Ok(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_one_suffix_at_most() {
+        for (word, size) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("7B", 7),
+            ("4k", 4 << 10),
+            ("4KiB", 4 << 10),
+            ("64M", 64 << 20),
+            ("64MB", 64 << 20),
+            ("2Gi", 2 << 30),
+        ] {
+            assert_eq!(bytes(word), Ok(size), "{word}");
+        }
+        for word in [
+            "",
+            "B",
+            "M",
+            "4iBB",
+            "4BB",
+            "4iB",
+            "4i",
+            "4MiBB",
+            "4MM",
+            "4 M",
+            "+4",
+            "-4",
+            "4M4",
+            "99999999999G",
+        ] {
+            assert!(bytes(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_time_can_be_added_to_any_other() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        for word in ["1e19", "1e9", "inf", "NaN", "-1", "", "1s"] {
+            assert!(seconds(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_number_for_nobody_is_no_user() {
+        assert_eq!(user("7"), Ok(User { uid: 7, gid: 7 }));
+        assert_eq!(user("4294967294:0").map(|u| u.uid), Ok(u32::MAX - 1));
+        for word in [
+            "4294967295",
+            "4294967295:0",
+            "0:4294967295",
+            "-1",
+            "1:2:3",
+            "",
+        ] {
+            assert!(user(word).is_err(), "{word}");
+        }
+    }
 }

@@ -1,10 +1,8 @@
 //! What each verb does, and its exit code.
 
-use std::fs::File;
 use std::io::Write;
-use std::os::fd::FromRawFd;
 
-use procjail::{Blocked, Error, Event, Found, InitOptions, Report, Spec};
+use procjail::{Blocked, Error, Found, InitOptions, Report, Spec, Status};
 
 use crate::args::{self, Output, Verb};
 
@@ -35,42 +33,51 @@ pub(crate) fn failed(error: &Error) -> i32 {
 }
 
 fn jail(spec: &Spec, output: &Output, blocked: &Blocked) -> i32 {
-    let mut status = match output.status_fd.map(StatusFd::open).transpose() {
+    // Before we open anything: what is not the caller's must not be passed in.
+    if let Some(fd) = spec.pass_fds.iter().find(|fd| !is_open(**fd)) {
+        say(&format!(
+            "procjail: descriptor {fd} of --pass-fd is not open"
+        ));
+        return FAILED;
+    }
+    let mut status = match output.status_fd.map(Status::open).transpose() {
         Ok(status) => status,
-        Err(why) => {
-            say(&format!("procjail: {why}"));
-            return FAILED;
-        }
+        Err(error) => return failed(&error),
     };
-    let wants_events = status.is_some();
-    let mut tell = |event: &Event| {
-        if let Some(status) = &mut status {
-            status.line(event);
-        }
+    let result = match &mut status {
+        Some(status) => procjail::run_with_status(spec, blocked, status),
+        None => procjail::run(spec, blocked, false, &mut |_event| {}),
     };
-    let result = procjail::run(spec, blocked, wants_events, &mut tell);
     match result {
         Ok(report) => {
-            if let Some(status) = &mut status {
-                status.line(&Exited {
-                    event: "exited",
-                    report: &report,
-                });
+            if let Some(left) = &report.not_removed {
+                say(&format!(
+                    "procjail: warning: {left} (procjail gc tries again)"
+                ));
             }
             if output.json {
                 say(&serde_json::to_string(&report).unwrap_or_default());
             }
+            if let Some(status) = status {
+                let events_lost = status.lost();
+                status.last(&Exited {
+                    event: "exited",
+                    events_lost,
+                    report: &report,
+                });
+            }
             report.exit_code
         }
         Err(error) => {
-            if let Some(status) = &mut status {
-                status.line(&Failed {
+            let code = failed(&error);
+            if let Some(status) = status {
+                status.last(&Failed {
                     event: "failed",
                     error: error.to_string(),
-                    exit_code: error.exit_code(),
+                    exit_code: code,
                 });
             }
-            failed(&error)
+            code
         }
     }
 }
@@ -104,6 +111,8 @@ fn gc(dry_run: bool, json: bool) -> i32 {
 #[derive(serde::Serialize)]
 struct Exited<'a> {
     event: &'static str,
+    /// Events that nobody read in time.
+    events_lost: u64,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -115,31 +124,9 @@ struct Failed {
     exit_code: i32,
 }
 
-/// The descriptor that events go to.
-struct StatusFd(File);
-
-impl StatusFd {
-    fn open(fd: i32) -> Result<Self, String> {
-        // SAFETY: a copy of the caller's descriptor is made by the kernel, and it is ours alone; if
-        // there is none the call says so. Close-on-exec: the jail does not get it.
-        let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
-        if copy < 0 {
-            let error = std::io::Error::last_os_error();
-            return Err(format!(
-                "--status-fd {fd}: {error}: open it, as in `3>status.json`"
-            ));
-        }
-        // SAFETY: as above.
-        Ok(Self(unsafe { File::from_raw_fd(copy) }))
-    }
-
-    fn line(&mut self, event: &impl serde::Serialize) {
-        if let Ok(mut line) = serde_json::to_vec(event) {
-            line.push(b'\n');
-            // A reader that is gone does not end the command.
-            let _ = self.0.write_all(&line);
-        }
-    }
+fn is_open(fd: i32) -> bool {
+    // SAFETY: only asks for flags of a descriptor.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
 /// A line on standard error; nobody is there to hear of a failure.

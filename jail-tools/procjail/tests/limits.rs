@@ -105,6 +105,18 @@ fn needs_root_memory_that_runs_out_is_reported_with_whose_limit_it_was() {
 }
 
 #[test]
+fn needs_root_a_memory_limit_that_is_too_small_for_us_is_said_to_be() {
+    let _test = testkit::begin!();
+    for mode in ["--init", "--as-pid1"] {
+        let words = [mode, "--memory", "0", "--", "true"];
+        let output = jail().args(words).output().expect("procjail");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{mode}: {said}");
+        assert!(said.contains("--memory"), "{mode}: {said}");
+    }
+}
+
+#[test]
 fn needs_root_files_in_memory_count_too() {
     let _test = testkit::begin!();
     let (_, report) = report(&["--memory", "32M"], FILL);
@@ -194,6 +206,30 @@ fn needs_root_the_ancestor_whose_limit_was_hit_is_named() {
 }
 
 #[test]
+fn needs_root_a_parent_may_be_named_by_its_path_on_the_host() {
+    let _test = testkit::begin!();
+    let name = format!("test-parent-{}", std::process::id());
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    let mount = if unified.exists() {
+        unified
+    } else {
+        Path::new("/sys/fs/cgroup")
+    };
+    let dir = mount.join(&name);
+    std::fs::create_dir(&dir).expect("a cgroup");
+    let path = dir.to_str().expect("text");
+    let mut named = jail();
+    named.args(["--json", "--cgroup-parent", path, "--", "true"]);
+    let output = named.output().expect("procjail");
+    std::fs::remove_dir(&dir).expect("nothing is left in it");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let report: Value = serde_json::from_str(said.trim()).expect("a report");
+    let own = report["cgroup"][0].as_str().expect("a directory");
+    assert!(own.starts_with(path), "{report}");
+}
+
+#[test]
 fn needs_root_more_processes_than_allowed_are_refused_and_counted() {
     let _test = testkit::begin!();
     let forks = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done 2>/dev/null; wait";
@@ -261,6 +297,18 @@ fn needs_root_resource_limits_hold() {
 }
 
 #[test]
+fn needs_root_few_descriptors_are_the_commands_and_not_ours() {
+    let _test = testkit::begin!();
+    for limit in ["nofile=4", "nofile=6"] {
+        for mode in ["--init", "--as-pid1"] {
+            let command = ["sh", "-c", "exit 5"];
+            let (code, report) = report(&[mode, "--rlimit", limit], &command);
+            assert_eq!(code, 5, "{mode} {limit}: {report}");
+        }
+    }
+}
+
+#[test]
 fn needs_root_what_runs_on_in_the_background_ends_with_the_jail() {
     let _test = testkit::begin!();
     let (code, report) = report(
@@ -269,6 +317,60 @@ fn needs_root_what_runs_on_in_the_background_ends_with_the_jail() {
     );
     assert_eq!(code, 3, "{report}");
     are_gone(&report);
+}
+
+/// Makes so many cgroups in the jail's own, each in the one before, and ends with 42.
+fn nest(levels: u32) -> String {
+    format!(
+        "own=$(sed -n 's/^0:://p' /proc/self/cgroup); v2=$(awk '$3 == \"cgroup2\" {{ print $2; exit }}' /proc/mounts); \
+         cd $v2$own || exit 1; i=0; while [ $i -lt {levels} ]; do mkdir d e || exit 2; cd d; i=$((i+1)); done; exit 42"
+    )
+}
+
+#[test]
+fn needs_root_cgroups_that_a_jail_made_in_its_own_are_removed_however_deep() {
+    let test = testkit::begin!();
+    if !Path::new("/sys/fs/cgroup/cgroup.procs").exists()
+        && !Path::new("/sys/fs/cgroup/unified").exists()
+    {
+        return test.skip("no cgroup v2 is mounted");
+    }
+    let options = ["--cgroup", "--without", "sys,landlock"];
+    let (code, report) = report(&options, &["sh", "-c", &nest(40)]);
+    assert_eq!(code, 42, "{report}");
+    assert!(report["not_removed"].is_null(), "{report}");
+    are_gone(&report);
+}
+
+#[test]
+fn needs_root_a_cgroup_that_cannot_be_removed_does_not_hide_how_the_command_ended() {
+    let _test = testkit::begin!();
+    // In a mount namespace of the test's own, whose mount on it keeps the directory.
+    let script = format!(
+        "mount --make-rprivate / && mkfifo $1/events $1/go && \
+         {{ {} run --cgroup --status-fd 3 --json -- sh -c 'read line; exit 42' <$1/go 3>$1/events & }} && \
+         exec 4>$1/go && read -r started <$1/events && \
+         dir=$(expr \"$started\" : '.*\"cgroup\":\\[\"\\([^\"]*\\)') && \
+         mount -t tmpfs tmpfs $dir && echo $dir && exec 4>&- && wait $!",
+        env!("CARGO_BIN_EXE_procjail")
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(folder.path())
+        .current_dir("/")
+        .output()
+        .expect("unshare");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let dir = String::from_utf8_lossy(&output.stdout);
+    let dir = dir.trim();
+    // The mount went with its namespace.
+    std::fs::remove_dir(dir).unwrap_or_else(|e| panic!("{dir}: {e}: {said}"));
+    assert_eq!(output.status.code(), Some(42), "{said}");
+    assert!(said.contains("warning: remove"), "{said}");
+    let report: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).expect(&said);
+    let left = report["not_removed"].as_str().expect("what is left");
+    assert!(left.contains(dir), "{dir} is not in: {left}");
 }
 
 /// The whole disk under a file, `MAJOR:MINOR`: a limit takes no partition (block/blk-cgroup.c:

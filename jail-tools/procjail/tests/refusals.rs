@@ -37,6 +37,12 @@ fn wrong_words_are_refused_before_anything_is_done() {
         ("run --without walls -- true", &["walls", "seccomp"]),
         ("run --cap-add fly -- true", &["fly"]),
         ("run --stop-signal NOPE -- true", &["NOPE"]),
+        ("run --stop-signal CHLD -- true", &["--stop-signal CHLD"]),
+        ("run --stop-signal STOP -- true", &["--stop-signal STOP"]),
+        ("run --user 4294967295 -- id", &["--user", "4294967295"]),
+        ("run --user 0:4294967295 -- id", &["--user", "4294967295"]),
+        ("run --grace 1e19 -- true", &["--grace", "1e19"]),
+        ("run --memory 4iBB -- true", &["--memory", "`4iBB`"]),
         ("run --rlimit files=1 -- true", &["files", "nofile"]),
         ("run --uid-map 0:0 -- true", &["INSIDE:OUTSIDE:COUNT"]),
         ("run --status-fd 77 -- true", &["--status-fd 77"]),
@@ -77,6 +83,44 @@ fn needs_root_a_command_that_cannot_be_executed_has_its_own_codes() {
     fails(&procjail(&["run", "--", ""]), 127, &["without a name"]);
 }
 
+/// An executable file in a folder.
+fn executable(folder: &TempDir, name: &str, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).expect("a file");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("a mode");
+}
+
+#[test]
+fn needs_root_a_script_without_an_interpreter_is_the_shells_as_with_execvp() {
+    let _test = testkit::begin!();
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    executable(&folder, "script", b"echo \"$# $1 $2 $0\"; exit 7\n");
+    executable(
+        &folder,
+        "foreign",
+        b"\x7fELF\x02\x01\x01 of another machine",
+    );
+    let path = folder.path().to_str().expect("text");
+    for verb in [&["init"][..], &["run"], &["run", "--as-pid1"]] {
+        let run = |command: &[&str]| {
+            let mut tool = Command::new(env!("CARGO_BIN_EXE_procjail"));
+            tool.args(verb).arg("--").args(command);
+            tool.env("PATH", format!("/no/such:{path}:/bin"));
+            tool.current_dir(path).output().expect("procjail")
+        };
+        for name in ["./script", "script"] {
+            let output = run(&[name, "a b", "c"]);
+            assert_eq!(output.status.code(), Some(7), "{verb:?} {output:?}");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.starts_with("2 a b c "), "{verb:?}: {said}");
+            assert!(said.trim().ends_with("/script"), "{verb:?}: {said}");
+        }
+        fails(&run(&["./foreign"]), 126, &["ENOEXEC", "architecture"]);
+    }
+}
+
 #[test]
 fn needs_root_what_is_missing_is_named() {
     let _test = testkit::begin!();
@@ -93,6 +137,10 @@ fn needs_root_what_is_missing_is_named() {
         (vec!["--chdir", "/no/such"], &["/no/such", "--chdir"]),
         (vec!["--ro", "/no/such"], &["/no/such"]),
         (vec!["--cgroup-parent", "/no/such"], &["/no/such"]),
+        (
+            vec!["--cgroup-parent", "/../../../tmp"],
+            &["--cgroup-parent", "`..`"],
+        ),
         (vec!["--cpuset", "4096"], &["--cpuset", "4096"]),
         (vec!["--hostname", ""], &["host name"]),
         // The second of two: PID 1 has gone on by the time that the reason is read.
@@ -122,6 +170,33 @@ fn needs_root_what_is_missing_is_named() {
         line.extend(["--", "true"]);
         fails(&procjail(&line), 125, words);
     }
+}
+
+#[test]
+fn needs_root_the_number_for_nobody_is_refused_to_callers_of_the_library_too() {
+    let _test = testkit::begin!();
+    let blocked = procjail::Blocked::now().expect("blocked");
+    for (uid, gid) in [(u32::MAX, 7), (7, u32::MAX)] {
+        let mut spec = procjail::Spec::new(vec!["true".into()]);
+        spec.user = Some(procjail::User { uid, gid });
+        let error = procjail::run(&spec, &blocked, false, &mut |_event| {});
+        let error = error.expect_err("nobody's number");
+        assert!(error.to_string().contains("--user"), "{error}");
+    }
+}
+
+#[test]
+fn needs_root_our_own_copy_of_the_status_descriptor_cannot_be_passed_in() {
+    let _test = testkit::begin!();
+    // The first free number, which a copy would get.
+    let script = format!(
+        "exec {} run --status-fd 2 --pass-fd 3 -- sh -c 'echo FORGED >&3' 3>&-",
+        env!("CARGO_BIN_EXE_procjail")
+    );
+    let output = Command::new("sh").args(["-c", &script]).output();
+    let output = output.expect("sh");
+    fails(&output, 125, &["descriptor 3 of --pass-fd"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("FORGED"));
 }
 
 /// As nobody, with the binary where nobody may execute it.

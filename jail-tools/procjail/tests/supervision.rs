@@ -10,6 +10,8 @@ mod events;
 mod grace;
 #[path = "supervision/idle.rs"]
 mod idle;
+#[path = "supervision/status.rs"]
+mod status;
 #[path = "supervision/terminal.rs"]
 mod terminal;
 #[path = "supervision/who.rs"]

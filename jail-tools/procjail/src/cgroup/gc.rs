@@ -57,9 +57,12 @@ fn walk(dir: &Path, version: Version, dry_run: bool, found: &mut Vec<Found>) -> 
         // Gone meanwhile, or not ours to look into.
         return Ok(());
     };
-    let folders = entries
+    // All of them first: a descriptor that stays open on each level would be the limit of how deep
+    // it can go.
+    let folders: Vec<fs::DirEntry> = entries
         .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()));
+        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
+        .collect();
     for folder in folders {
         let path = folder.path();
         if folder.file_name().to_string_lossy().starts_with(PREFIX) {

@@ -21,8 +21,8 @@ pub struct Limits {
     pub io: Vec<IoLimit>,
     /// A cgroup, also without a limit.
     pub cgroup: bool,
-    /// The cgroup (of v2, or relative to each v1 hierarchy) below which it is made; `None`: the
-    /// caller's own, or beside it.
+    /// The cgroup below which it is made, counted from each hierarchy's root, or a path of the host
+    /// that begins where a hierarchy is mounted; `None`: the caller's own, or beside it.
     pub parent: Option<std::path::PathBuf>,
 }
 

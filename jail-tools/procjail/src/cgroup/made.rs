@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::limits::{Need, Setting};
 use super::{Error, Layout, Leftover, Limits, MARK, Version, remove};
@@ -39,10 +39,20 @@ pub(crate) struct Member {
     pub(crate) settings: Vec<Setting>,
 }
 
-/// What v2 offers at the caller's place.
+/// What v2 offers at the places where a cgroup may be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct V2Facts {
-    /// `cgroup.controllers` of the caller's own cgroup.
+    /// In the parent that was asked for, or the caller's own cgroup.
+    pub(crate) base: Offer,
+    /// In the one above the caller's own, if none was asked for and the hierarchy shows it.
+    pub(crate) above: Option<Offer>,
+}
+
+/// What a v2 cgroup offers to those below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) dir: PathBuf,
+    /// Its `cgroup.controllers`.
     pub(crate) available: BTreeSet<String>,
     /// Its `cgroup.subtree_control`.
     pub(crate) delegated: BTreeSet<String>,
@@ -51,50 +61,104 @@ pub(crate) struct V2Facts {
 }
 
 impl V2Facts {
-    pub(crate) fn observe(layout: &Layout) -> Self {
+    /// `parent` is counted from the hierarchy's root.
+    pub(crate) fn observe(layout: &Layout, parent: Option<&Path>) -> Self {
         let Some(v2) = &layout.v2 else {
             return Self::default();
         };
+        let base = parent.map_or_else(|| v2.own.clone(), |parent| v2.mount.join(parent));
+        // Above the mount there are no cgroups.
+        let above = (parent.is_none() && v2.own != v2.mount)
+            .then(|| v2.own.parent())
+            .flatten();
+        Self {
+            base: Offer::observe(base),
+            above: above.map(|dir| Offer::observe(dir.to_owned())),
+        }
+    }
+
+    /// Where the cgroup is made. One with processes in it can have others below it, but cannot give
+    /// them controllers (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint"):
+    /// the caller's own is for what it gives already, and for all else there is a place beside it.
+    fn place(&self, needed: &[Need]) -> &Offer {
+        let Some(above) = &self.above else {
+            return &self.base;
+        };
+        let has = |set: &BTreeSet<String>, need: &Need| set.contains(need.controller);
+        let of_v2 = |need: &&Need| has(&self.base.available, need) || has(&above.available, need);
+        let mut wanted = needed.iter().filter(of_v2);
+        if self.base.is_root || wanted.all(|need| has(&self.base.delegated, need)) {
+            &self.base
+        } else {
+            above
+        }
+    }
+}
+
+impl Offer {
+    fn observe(dir: PathBuf) -> Self {
         // Files that cannot be read offer nothing.
         let words = |name: &str| {
-            let text = fs::read_to_string(v2.own.join(name)).unwrap_or_default();
+            let text = fs::read_to_string(dir.join(name)).unwrap_or_default();
             text.split_whitespace().map(str::to_owned).collect()
         };
         Self {
             available: words("cgroup.controllers"),
             delegated: words("cgroup.subtree_control"),
             // The root alone has no cgroup.events (Documentation/admin-guide/cgroup-v2.rst).
-            is_root: !v2.own.join("cgroup.events").exists(),
+            is_root: !dir.join("cgroup.events").exists(),
+            dir,
         }
     }
 }
 
-/// Decides where each limit goes: to v2 if it has the controller, else to v1.
+/// The parent that was asked for, counted from each hierarchy's root. It may be given as a path of the
+/// host, by where one of the hierarchies is mounted.
+///
+/// # Errors
+/// It has `..` in it, which would lead out of the hierarchy.
+pub(crate) fn asked_parent(limits: &Limits, layout: &Layout) -> Result<Option<PathBuf>, Error> {
+    let Some(asked) = &limits.parent else {
+        return Ok(None);
+    };
+    if asked.components().any(|c| c == Component::ParentDir) {
+        return Err(Error::BadParent {
+            path: asked.clone(),
+        });
+    }
+    let mounts = layout.v2.iter().chain(&layout.v1).map(|h| &h.mount);
+    let below = mounts.filter_map(|mount| asked.strip_prefix(mount).ok());
+    // Of mounts in each other the inner one leaves the least.
+    let below = below.min_by_key(|rest| rest.as_os_str().len());
+    let from_root = || asked.strip_prefix("/").unwrap_or(asked);
+    Ok(Some(below.unwrap_or_else(from_root).to_owned()))
+}
+
+/// Decides where each limit goes: to v2 if it has the controller, else to v1. `parent` is counted from
+/// each hierarchy's root.
 ///
 /// # Errors
 /// A controller that neither has.
 pub(crate) fn plan(
     limits: &Limits,
+    parent: Option<&Path>,
     layout: &Layout,
     v2: &V2Facts,
     name: &str,
 ) -> Result<Plan, Error> {
+    let needed: Vec<Need> = controllers(limits).collect();
     let mut members: Vec<Member> = Vec::new();
-    if let Some(hierarchy) = &layout.v2 {
-        let here: Vec<&'static str> = controllers(limits)
-            .filter(|need| v2.available.contains(need.controller))
-            .map(|need| need.controller)
-            .collect();
-        let delegated = here.iter().all(|c| v2.delegated.contains(*c));
-        let base = match &limits.parent {
-            Some(parent) => hierarchy.mount.join(relative(parent)),
-            None if delegated || v2.is_root => hierarchy.own.clone(),
-            // A cgroup with processes in it cannot give controllers to others below it: beside it.
-            None => hierarchy.own.parent().unwrap_or(&hierarchy.own).to_owned(),
-        };
+    let mut elsewhere = needed.clone();
+    if layout.v2.is_some() {
+        let place = v2.place(&needed);
+        let (here, rest): (Vec<Need>, Vec<Need>) = needed
+            .iter()
+            .partition(|need| place.available.contains(need.controller));
+        elsewhere = rest;
+        let here: Vec<&'static str> = here.iter().map(|need| need.controller).collect();
         members.push(Member {
             version: Version::V2,
-            dir: base.join(name),
+            dir: place.dir.join(name),
             settings: here
                 .iter()
                 .flat_map(|c| limits.settings(c, Version::V2))
@@ -102,37 +166,14 @@ pub(crate) fn plan(
             controllers: here,
         });
     }
-    for need in controllers(limits).filter(|need| !v2.available.contains(need.controller)) {
-        let v1_name = if need.controller == "io" {
-            "blkio"
-        } else {
-            need.controller
-        };
-        let hierarchy = layout.v1(v1_name).ok_or_else(|| Error::NoController {
-            limit: need.limit,
-            controller: need.controller,
-            mounted: layout.describe(),
-        })?;
-        let base = match &limits.parent {
-            Some(parent) => hierarchy.mount.join(relative(parent)),
-            None => hierarchy.own.clone(),
-        };
-        if need.controller == "memory" && limits.memory_bytes.is_none() {
-            return Err(Error::SwapAlone);
-        }
-        let dir = base.join(name);
-        let settings = limits.settings(need.controller, Version::V1);
-        match members.iter_mut().find(|m| m.dir == dir) {
-            Some(member) => {
-                member.controllers.push(need.controller);
-                member.settings.extend(settings);
+    for need in elsewhere {
+        let member = member_v1(limits, parent, layout, need, name)?;
+        match members.iter_mut().find(|m| m.dir == member.dir) {
+            Some(known) => {
+                known.controllers.extend(member.controllers);
+                known.settings.extend(member.settings);
             }
-            None => members.push(Member {
-                version: Version::V1,
-                dir,
-                controllers: vec![need.controller],
-                settings,
-            }),
+            None => members.push(member),
         }
     }
     if members.is_empty() {
@@ -148,6 +189,36 @@ pub(crate) fn plan(
     })
 }
 
+/// The directory for one controller of v1.
+fn member_v1(
+    limits: &Limits,
+    parent: Option<&Path>,
+    layout: &Layout,
+    need: Need,
+    name: &str,
+) -> Result<Member, Error> {
+    let v1_name = if need.controller == "io" {
+        "blkio"
+    } else {
+        need.controller
+    };
+    let hierarchy = layout.v1(v1_name).ok_or_else(|| Error::NoController {
+        limit: need.limit,
+        controller: need.controller,
+        mounted: layout.describe(),
+    })?;
+    if need.controller == "memory" && limits.memory_bytes.is_none() {
+        return Err(Error::SwapAlone);
+    }
+    let base = parent.map_or_else(|| hierarchy.own.clone(), |p| hierarchy.mount.join(p));
+    Ok(Member {
+        version: Version::V1,
+        dir: base.join(name),
+        controllers: vec![need.controller],
+        settings: limits.settings(need.controller, Version::V1),
+    })
+}
+
 /// The needed controllers, each once.
 fn controllers(limits: &Limits) -> impl Iterator<Item = Need> {
     let mut seen = BTreeSet::new();
@@ -155,10 +226,6 @@ fn controllers(limits: &Limits) -> impl Iterator<Item = Need> {
         .needs()
         .into_iter()
         .filter(move |need| seen.insert(need.controller))
-}
-
-fn relative(path: &Path) -> &Path {
-    path.strip_prefix("/").unwrap_or(path)
 }
 
 /// A cgroup that is there. Dropping it removes it; [`Cgroup::remove`] says if that failed.
@@ -427,32 +494,117 @@ mod tests {
         }
     }
 
+    fn offer(dir: &str, available: &[&str], delegated: &[&str]) -> Offer {
+        Offer {
+            dir: dir.into(),
+            available: set(available),
+            delegated: set(delegated),
+            is_root: false,
+        }
+    }
+
+    fn at(base: Offer, above: Option<Offer>) -> V2Facts {
+        V2Facts { base, above }
+    }
+
+    fn v2_dir(limits: &Limits, facts: &V2Facts) -> PathBuf {
+        let plan = plan(limits, None, &v2_at("/cg/a/b"), facts, "x").expect("a plan");
+        plan.members[0].dir.clone()
+    }
+
     #[test]
     fn a_cgroup_with_processes_gets_a_sibling() {
-        let facts = V2Facts {
-            available: set(&["memory"]),
-            ..V2Facts::default()
-        };
-        let plan = plan(&memory(), &v2_at("/cg/a/b"), &facts, "x").expect("a plan");
-        assert_eq!(plan.members[0].dir, PathBuf::from("/cg/a/x"));
+        let above = Some(offer("/cg/a", &["memory"], &["memory"]));
+        let facts = at(offer("/cg/a/b", &["memory"], &[]), above);
+        assert_eq!(v2_dir(&memory(), &facts), PathBuf::from("/cg/a/x"));
     }
 
     #[test]
     fn what_is_delegated_or_the_root_gets_a_child() {
-        for facts in [
-            V2Facts {
-                available: set(&["memory"]),
-                delegated: set(&["memory"]),
-                is_root: false,
-            },
-            V2Facts {
-                available: set(&["memory"]),
-                delegated: set(&[]),
-                is_root: true,
-            },
+        let delegated = at(
+            offer("/cg/a/b", &["memory"], &["memory"]),
+            Some(offer("/cg/a", &["memory"], &["memory"])),
+        );
+        let mut root = at(offer("/cg", &["memory"], &[]), None);
+        root.base.is_root = true;
+        assert_eq!(v2_dir(&memory(), &delegated), PathBuf::from("/cg/a/b/x"));
+        assert_eq!(v2_dir(&memory(), &root), PathBuf::from("/cg/x"));
+    }
+
+    #[test]
+    fn a_sibling_has_what_the_one_above_can_give() {
+        // Nobody has switched the controller on for us yet.
+        let above = Some(offer("/cg/a", &["memory"], &[]));
+        let facts = at(offer("/cg/a/b", &[], &[]), above);
+        assert_eq!(v2_dir(&memory(), &facts), PathBuf::from("/cg/a/x"));
+        // Without a need for it there is none for another place.
+        let alone = Limits {
+            cgroup: true,
+            ..Limits::default()
+        };
+        assert_eq!(v2_dir(&alone, &facts), PathBuf::from("/cg/a/b/x"));
+    }
+
+    #[test]
+    fn an_asked_parent_is_judged_by_its_own_files() {
+        let tree = tempfile::tempdir().expect("a folder");
+        let at = |dir: &str, available: &str| {
+            let dir = tree.path().join(dir);
+            fs::create_dir_all(&dir).expect("a directory");
+            fs::write(dir.join("cgroup.controllers"), available).expect("a file");
+            fs::write(dir.join("cgroup.subtree_control"), "").expect("a file");
+            fs::write(dir.join("cgroup.events"), "").expect("a file");
+        };
+        at("", "cpu memory");
+        at("own/inner", "memory");
+        at("other", "cpu");
+        let mut layout = v2_at("");
+        let v2 = layout.v2.as_mut().expect("v2");
+        v2.mount = tree.path().into();
+        v2.own = tree.path().join("own/inner");
+        let other = V2Facts::observe(&layout, Some(Path::new("other")));
+        assert_eq!(other.base.available, set(&["cpu"]));
+        assert_eq!(other.above, None);
+        // The caller's own has it, and the parent has not.
+        let plan = |facts| plan(&memory(), Some(Path::new("other")), &layout, facts, "x");
+        assert!(matches!(plan(&other), Err(Error::NoController { .. })));
+        let own = V2Facts::observe(&layout, None);
+        assert_eq!(own.base.dir, tree.path().join("own/inner"));
+        let above = own.above.expect("one above");
+        assert_eq!(
+            (above.dir, above.available),
+            (tree.path().join("own"), set(&[]))
+        );
+        // The root of a container's view has none above it.
+        let mut contained = layout.clone();
+        contained.v2.as_mut().expect("v2").own = tree.path().into();
+        assert_eq!(V2Facts::observe(&contained, None).above, None);
+    }
+
+    #[test]
+    fn a_parent_is_counted_from_the_root_or_from_where_it_is_mounted() {
+        let parent = |path: &str| {
+            let limits = Limits {
+                parent: Some(path.into()),
+                ..Limits::default()
+            };
+            asked_parent(&limits, &v2_at("/cg/me"))
+        };
+        for (path, expected) in [
+            ("/a/b", "a/b"),
+            ("a/b", "a/b"),
+            ("/", ""),
+            ("/cg/a", "a"),
+            ("/cg", ""),
+            ("/cgx/a", "cgx/a"),
+            ("/v1/blkio/a", "a"),
         ] {
-            let plan = plan(&memory(), &v2_at("/cg/a"), &facts, "x").expect("a plan");
-            assert_eq!(plan.members[0].dir, PathBuf::from("/cg/a/x"));
+            let below = parent(path).expect(path);
+            assert_eq!(below, Some(PathBuf::from(expected)), "{path}");
+        }
+        for path in ["..", "/..", "/a/../../b", "/cg/a/.."] {
+            let error = parent(path).expect_err(path).to_string();
+            assert!(error.contains("--cgroup-parent"), "{error}");
         }
     }
 
@@ -462,7 +614,8 @@ mod tests {
             io: vec![super::super::IoLimit::default()],
             ..Limits::default()
         };
-        let plan = plan(&limits, &v2_at("/cg"), &V2Facts::default(), "x").expect("a plan");
+        let facts = at(offer("/cg", &[], &[]), None);
+        let plan = plan(&limits, None, &v2_at("/cg"), &facts, "x").expect("a plan");
         let dirs: Vec<_> = plan
             .members
             .iter()
@@ -485,19 +638,16 @@ mod tests {
         };
         let mut layout = v2_at("/cg");
         layout.v1[0].controllers = vec!["memory".into()];
-        let on_v1 = plan(&limits, &layout, &V2Facts::default(), "x");
+        let on_v1 = plan(&limits, None, &layout, &V2Facts::default(), "x");
         assert!(matches!(on_v1, Err(Error::SwapAlone)), "{on_v1:?}");
-        let facts = V2Facts {
-            available: set(&["memory"]),
-            ..V2Facts::default()
-        };
-        assert!(plan(&limits, &layout, &facts, "x").is_ok());
+        let facts = at(offer("/cg", &["memory"], &[]), None);
+        assert!(plan(&limits, None, &layout, &facts, "x").is_ok());
     }
 
     #[test]
     fn a_controller_that_nobody_has_is_named_with_what_there_is() {
         let error =
-            plan(&memory(), &v2_at("/cg"), &V2Facts::default(), "x").expect_err("no memory");
+            plan(&memory(), None, &v2_at("/cg"), &V2Facts::default(), "x").expect_err("no memory");
         let text = error.to_string();
         assert!(
             text.contains("--memory") && text.contains("v1 blkio"),

@@ -15,7 +15,7 @@ pub use limits::{IoLimit, Limits};
 pub use oom::Oom;
 
 pub(crate) use layout::{Layout, Version};
-pub(crate) use made::{Cgroup, Member, Plan, V2Facts, name, plan};
+pub(crate) use made::{Cgroup, Member, Plan, V2Facts, asked_parent, name, plan};
 pub(crate) use oom::{KernelLog, OomWatch};
 pub(crate) use remove::{Leftover, remove};
 
@@ -39,6 +39,12 @@ pub enum Error {
     /// v1 limits memory and swap together, and cannot limit swap alone.
     #[error("limit --swap: cgroup v1 limits memory plus swap: give --memory too")]
     SwapAlone,
+    /// A parent outside the hierarchy.
+    #[error("--cgroup-parent {}: `..` may lead out of the hierarchy: give the path without it", path.display())]
+    BadParent {
+        /// What was asked for.
+        path: PathBuf,
+    },
     /// The kernel does not have this file.
     #[error("limit {limit}: {} is not there: this kernel or boot does not offer it{}", file.display(), note)]
     NoFile {

@@ -20,6 +20,8 @@ pub struct Oom {
     pub limit_of: Option<String>,
     /// From what that is known.
     pub known_from: &'static str,
+    /// Who was killed, as far as the kernel's log can be read, in the first pid namespace's numbers.
+    pub logged_pids: Vec<i32>,
 }
 
 /// The ancestors' counters at the beginning.
@@ -59,11 +61,14 @@ impl OomWatch {
             return None;
         }
         let own = self.shown(&self.before.first()?.0);
-        if let Some(limit_of) = log.and_then(|log| log.oom_of(&own)) {
+        let victims = log.map(|log| log.victims_in(&own)).unwrap_or_default();
+        let logged_pids = victims.iter().map(|victim| victim.pid).collect();
+        if let Some(first) = victims.into_iter().next() {
             return Some(Oom {
                 kills,
-                limit_of: Some(limit_of),
+                limit_of: Some(first.limit_of),
                 known_from: "kernel log",
+                logged_pids,
             });
         }
         let grew = self.before.iter().find(|(dir, before)| {
@@ -71,6 +76,7 @@ impl OomWatch {
         });
         Some(Oom {
             kills,
+            logged_pids,
             limit_of: grew.map(|(dir, _)| self.shown(dir)),
             known_from: match (grew, self.version) {
                 (None, _) => "no counter of an ancestor grew, and the kernel log was silent",
@@ -130,15 +136,24 @@ impl KernelLog {
         Self { lines }
     }
 
-    /// The cgroup whose limit was hit when something in cgroup `own` was killed.
-    fn oom_of(&self, own: &str) -> Option<String> {
-        self.lines.iter().find_map(|line| oom_line(line, own))
+    /// What was killed in cgroup `own`.
+    fn victims_in(&self, own: &str) -> Vec<Victim> {
+        let lines = self.lines.iter();
+        lines.filter_map(|line| oom_line(line, own)).collect()
     }
+}
+
+/// A process that was killed for memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Victim {
+    /// The cgroup whose limit was hit.
+    limit_of: String,
+    pid: i32,
 }
 
 /// `oom-kill:constraint=CONSTRAINT_MEMCG,…,oom_memcg=/a,task_memcg=/a/b,task=name,pid=7,uid=0`
 /// (mm/oom_kill.c, `dump_oom_victim`; the paths are counted from the root of the hierarchy).
-fn oom_line(line: &str, own: &str) -> Option<String> {
+fn oom_line(line: &str, own: &str) -> Option<Victim> {
     let (_, fields) = line.split_once("oom-kill:")?;
     let value = |name: &str| {
         fields
@@ -146,9 +161,19 @@ fn oom_line(line: &str, own: &str) -> Option<String> {
             .find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
     };
     let task = value("task_memcg")?;
-    (task == own || task.starts_with(&format!("{own}/")))
-        .then(|| value("oom_memcg").map(str::to_owned))
-        .flatten()
+    let is_ours = task == own || task.starts_with(&format!("{own}/"));
+    is_ours.then_some(())?;
+    Some(Victim {
+        limit_of: value("oom_memcg")?.to_owned(),
+        // Behind the name, which may have anything in it.
+        pid: fields
+            .rsplit_once(",pid=")?
+            .1
+            .split(',')
+            .next()?
+            .parse()
+            .ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -160,7 +185,11 @@ mod tests {
 
     #[test]
     fn the_log_names_the_ancestor() {
-        assert_eq!(oom_line(LINE, "/a/procjail-1-2"), Some("/a".into()));
+        let victim = Victim {
+            limit_of: "/a".into(),
+            pid: 7,
+        };
+        assert_eq!(oom_line(LINE, "/a/procjail-1-2"), Some(victim));
         assert_eq!(oom_line(LINE, "/a/procjail-1"), None);
         assert_eq!(oom_line("6,1,1,-;something else", "/a"), None);
     }

@@ -126,25 +126,72 @@ fn remove_tree(dir: &CStr) -> Call<()> {
         other => return other,
     }
     // Processes, or cgroups below it.
-    let folder = open_dir(None, dir)?;
-    remove_below(&folder, DEPTH_MAX)?;
+    match remove_below(open_dir(None, dir)?) {
+        // Somebody else removes it too; that all of it is gone is not said by this.
+        Err(Errno::ENOENT) => return Err(Errno::EBUSY),
+        other => other?,
+    }
     sys::remove_dir_at(libc::AT_FDCWD, dir)
 }
 
-/// Levels of cgroups that a jail may have made in its own.
-const DEPTH_MAX: u32 = 16;
+/// How long one walk may take while something inside makes new cgroups as fast as they are removed.
+const WALK_NS: u64 = 60_000_000_000;
 
-fn remove_below(folder: &OwnedFd, depth: u32) -> Call<()> {
-    let Some(depth) = depth.checked_sub(1) else {
-        return Err(Errno::ELOOP);
-    };
-    each_directory(folder, |name| {
-        if let Ok(inner) = open_dir(Some(folder), name) {
-            let _ = remove_below(&inner, depth);
+/// Removes every directory below a folder, the deepest first. However deep they are, one descriptor
+/// and no stack: it goes down to where nothing is below, and back up by `..`, which leads out of a
+/// cgroup to the one that it was made in (kernel/cgroup/cgroup-v1.c, `cgroup1_rename`: none is ever
+/// moved to another).
+///
+/// # Errors
+/// EBUSY: there are processes in one of them.
+fn remove_below(folder: OwnedFd) -> Call<()> {
+    let since = sys::monotonic_ns();
+    let (mut here, mut depth) = (folder, 0u64);
+    let mut entered = false;
+    while sys::monotonic_ns().saturating_sub(since) < WALK_NS {
+        match remove_in(&here)? {
+            Inside::Refused(below) => {
+                here = below;
+                depth += 1;
+                entered = true;
+            }
+            // It could not be removed, and there is nothing in it.
+            Inside::Nothing if entered => return Err(Errno::EBUSY),
+            Inside::Nothing | Inside::Removed if depth == 0 => return Ok(()),
+            Inside::Nothing | Inside::Removed => {
+                here = open_dir(Some(&here), c"..")?;
+                depth -= 1;
+                entered = false;
+            }
         }
-        let _ = sys::remove_dir_at(folder.as_raw_fd(), name);
-        false
-    })
+    }
+    Err(Errno::EBUSY)
+}
+
+/// What was in a folder.
+enum Inside {
+    Nothing,
+    /// Directories, all of which are gone.
+    Removed,
+    /// A directory that could not be removed as it was, open.
+    Refused(OwnedFd),
+}
+
+/// Removes directories in a folder, as far as the first that refuses.
+fn remove_in(folder: &OwnedFd) -> Call<Inside> {
+    let mut inside = Ok(Inside::Nothing);
+    each_directory(folder, |name| {
+        inside = match sys::remove_dir_at(folder.as_raw_fd(), name) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(Inside::Removed),
+            // Of a cgroup that has others in it (of other file systems ENOTEMPTY).
+            Err(Errno::EBUSY | Errno::ENOTEMPTY) => {
+                open_dir(Some(folder), name).map(Inside::Refused)
+            }
+            Err(other) => Err(other),
+        };
+        !matches!(inside, Ok(Inside::Removed))
+    })?;
+    inside
 }
 
 fn open_dir(at: Option<&OwnedFd>, path: &CStr) -> Call<OwnedFd> {
@@ -253,6 +300,47 @@ mod tests {
     fn numbers_of_a_list_are_read_and_nothing_else() {
         let found: Vec<i32> = numbers(b"12\n0\nx\n-4\n7\n").collect();
         assert_eq!(found, [12, 7]);
+    }
+
+    /// Opens a folder that the test made.
+    fn opened(path: &Path) -> OwnedFd {
+        open_dir(None, &c_path(path).expect("a path")).expect("open")
+    }
+
+    /// What is left in a folder.
+    fn left(path: &Path) -> usize {
+        std::fs::read_dir(path).expect("a folder").count()
+    }
+
+    #[test]
+    fn a_tree_is_removed_however_deep_and_wide_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut deep = folder.path().to_owned();
+        for level in 0..300 {
+            deep.push("d");
+            let beside = deep.with_file_name(format!("e{level}"));
+            std::fs::create_dir_all(beside.join("f/g")).expect("a directory");
+            std::fs::create_dir(&deep).expect("a directory");
+        }
+        for number in 0..300 {
+            std::fs::create_dir(deep.join(format!("w{number}"))).expect("a directory");
+        }
+        remove_below(opened(folder.path())).expect("removed");
+        assert_eq!(left(folder.path()), 0);
+        remove_below(opened(folder.path())).expect("nothing to remove");
+    }
+
+    #[test]
+    fn what_cannot_be_removed_ends_the_walk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("a/b");
+        std::fs::create_dir_all(&inner).expect("directories");
+        // As a process in a cgroup would.
+        std::fs::write(inner.join("file"), "").expect("a file");
+        assert_eq!(remove_below(opened(folder.path())), Err(Errno::EBUSY));
+        std::fs::remove_file(inner.join("file")).expect("a file");
+        assert_eq!(remove_below(opened(folder.path())), Ok(()));
+        assert_eq!(left(folder.path()), 0);
     }
 
     #[test]

@@ -111,6 +111,17 @@ pub(crate) fn exec(
     Errno::last()
 }
 
+/// The same with arguments one of which was filled in last.
+pub(crate) fn exec_cells(
+    path: &CStr,
+    argv: &[std::cell::Cell<*const libc::c_char>],
+    envp: &[*const libc::c_char],
+) -> Errno {
+    // SAFETY: a Cell has the layout of what is in it, and nobody writes to it until `exec` returns.
+    let argv = unsafe { std::slice::from_raw_parts(argv.as_ptr().cast(), argv.len()) };
+    exec(path, argv, envp)
+}
+
 /// How and with what use of resources a process changed its state.
 #[derive(Clone, Copy)]
 pub(crate) struct Exit {
@@ -288,6 +299,31 @@ pub(crate) fn write_once(fd: RawFd, bytes: &[u8]) -> Call<()> {
     done(unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) })
 }
 
+/// Writes what there is room for, and returns how much that was.
+pub(crate) fn write_some(fd: RawFd, bytes: &[u8]) -> Call<usize> {
+    // SAFETY: the kernel reads the slice.
+    let wrote = answer(unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) })?;
+    Ok(wrote as usize)
+}
+
+/// The same to a socket: without waiting, and without SIGPIPE.
+pub(crate) fn send_now(socket: RawFd, bytes: &[u8]) -> Call<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the kernel reads the slice; there is no address.
+    let sent = answer(unsafe {
+        libc::syscall(
+            libc::SYS_sendto,
+            socket,
+            bytes.as_ptr(),
+            bytes.len(),
+            flags,
+            std::ptr::null::<libc::sockaddr>(),
+            0,
+        )
+    })?;
+    Ok(sent as usize)
+}
+
 /// Reads into a buffer; 0 is the end.
 pub(crate) fn read_once(fd: RawFd, buffer: &mut [u8]) -> Call<usize> {
     // SAFETY: the kernel writes at most the slice's length.
@@ -311,6 +347,11 @@ pub(crate) fn set_hostname(name: &CStr) -> Call<()> {
 /// Opens a file to write. Close-on-exec.
 pub(crate) fn open_write(path: &CStr) -> Call<OwnedFd> {
     open_file(path, libc::O_WRONLY)
+}
+
+/// Opens a file to read. Close-on-exec.
+pub(crate) fn open_read(path: &CStr) -> Call<OwnedFd> {
+    open_file(path, libc::O_RDONLY)
 }
 
 /// Makes an empty file if there is nothing: what is there is not opened, for it may be a device.
@@ -424,13 +465,55 @@ pub(crate) fn own_group() -> i32 {
     unsafe { libc::getpgrp() }
 }
 
-/// Is the descriptor open on a directory? EBADF: it is not open.
-pub(crate) fn is_directory(fd: RawFd) -> Call<bool> {
+/// What a descriptor is open on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Directory,
+    Pipe,
+    Socket,
+    CharDevice,
+    Other,
+}
+
+/// What the descriptor is open on. EBADF: it is not open.
+pub(crate) fn file_kind(fd: RawFd) -> Call<FileKind> {
     // SAFETY: `stat` is plain integers; the kernel fills it.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     done(unsafe { libc::fstat(fd, &raw mut stat) }.into())?;
-    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    Ok(match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => FileKind::Directory,
+        libc::S_IFIFO => FileKind::Pipe,
+        libc::S_IFSOCK => FileKind::Socket,
+        libc::S_IFCHR => FileKind::CharDevice,
+        _ => FileKind::Other,
+    })
+}
+
+/// Is it a terminal?
+pub(crate) fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: takes an integer; the library passes the address of its own.
+    unsafe { libc::isatty(fd) == 1 }
+}
+
+/// A copy of a descriptor, with a number above the standard ones. Close-on-exec.
+pub(crate) fn duplicate(fd: RawFd) -> Call<OwnedFd> {
+    // SAFETY: takes integers.
+    let copy = answer(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) }.into())?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
+}
+
+/// Opens what a descriptor is open on once more, to write without waiting: the flags of the first
+/// one, which others have too, stay as they are.
+pub(crate) fn open_anew_to_write(fd: RawFd) -> Call<OwnedFd> {
+    let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::EINVAL)?;
+    let own = open_file(&path, libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+    // Of the standard ones none must be ours, where one is closed.
+    if own.as_raw_fd() < 3 {
+        return duplicate(own.as_raw_fd());
+    }
+    Ok(own)
 }
 
 /// Waits until one of the descriptors has something to read, or the time is over, or a signal

@@ -59,13 +59,40 @@ fn needs_root_a_kill_for_memory_is_the_kernels() {
     if let Some(why) = refused(&limit) {
         return test.skip(&why);
     }
-    // A block is read into memory as a whole.
-    let dd = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"];
-    let ended = Jail::start(&limit, &dd).end();
+    let ended = Jail::start(&limit, &DD).end();
     assert_eq!(ended.code, Some(137), "{ended:?}");
     assert_eq!(ended.who(), "the kernel, for memory");
     assert_eq!(ended.report["oom"]["kills"], 1);
     let own = &ended.report["oom"]["limit_of"];
     let own = own.as_str().unwrap();
     assert!(own.contains("/procjail-"), "its own limit: {own}");
+}
+
+/// A block is read into memory as a whole.
+const DD: [&str; 5] = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"];
+
+#[test]
+fn needs_root_a_kill_for_memory_of_somebody_else_is_not_said_to_be_the_commands() {
+    let test = testkit::begin!();
+    let limit = ["--memory", "16M"];
+    if let Some(why) = refused(&limit) {
+        return test.skip(&why);
+    }
+    // The kernel kills what the shell starts; the shell kills itself.
+    let command = format!("{}; kill -9 $$", DD.join(" "));
+    let ended = Jail::start(&limit, &["sh", "-c", &command]).end();
+    assert_eq!(ended.code, Some(137), "{ended:?}");
+    assert_eq!(ended.report["oom"]["kills"], 1);
+    assert_eq!(ended.who(), "perhaps the kernel, for memory");
+}
+
+#[test]
+fn needs_root_a_stop_signal_that_kills_came_through_us() {
+    let _test = testkit::begin!();
+    let mut jail = Jail::start(&["--stop-signal", "KILL"], &["sleep", "1000"]);
+    jail.until("started");
+    assert!(jail.supervisor.signal(libc::SIGTERM));
+    let ended = jail.end();
+    assert_eq!(ended.code, Some(137), "{ended:?}");
+    assert_eq!(ended.who(), "a process outside, through procjail");
 }
