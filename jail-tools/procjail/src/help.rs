@@ -146,7 +146,7 @@ const RUN: &[Section] = &[
             ("--stop-signal SIGNAL", "what TERM is passed on as"),
             (
                 "--grace SECONDS",
-                "kill everything so long after TERM, INT or HUP",
+                "kill everything so long after procjail gets TERM, INT or HUP (^C is the command's, if it has the terminal)",
             ),
         ],
     ),

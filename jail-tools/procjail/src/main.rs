@@ -7,11 +7,16 @@
 // Tests have a `main` of their own, and look at the words alone.
 #![cfg_attr(test, allow(dead_code))]
 
+mod arena;
 mod args;
 mod help;
 mod values;
 #[cfg(not(test))]
 mod verbs;
+
+#[cfg(not(test))]
+#[global_allocator]
+static MEMORY: arena::Arena = arena::Arena::new();
 
 /// Called by the C library.
 #[cfg(not(test))]

@@ -50,7 +50,7 @@ pub(crate) fn prepare(spec: &Spec, blocked: &Blocked, announce: bool) -> Result<
         ));
     };
     // A jail without a user namespace of its own may still be in somebody's.
-    let initial = ids.is_none() && facts::in_initial_user_namespace();
+    let initial = ids.is_none() && facts::is_root_of_the_host();
     let setgroups_denied = match &ids {
         Some(ids) if ids.writer == ids::Writer::Own => true,
         Some(_) => facts::setgroups_denied(),

@@ -421,6 +421,16 @@ pub(crate) fn controls_us(fd: RawFd) -> bool {
     }
 }
 
+/// Does nothing (kernel/printk/printk.c, `do_syslog`). EPERM: no CAP_SYSLOG in the user namespace that
+/// the kernel began with (`check_syslog_permissions`).
+pub(crate) fn open_kernel_log() -> Call<()> {
+    /// include/linux/syslog.h
+    const SYSLOG_ACTION_OPEN: i32 = 1;
+    let nothing = std::ptr::null_mut::<u8>();
+    // SAFETY: this action takes no memory.
+    done(unsafe { libc::syscall(libc::SYS_syslog, SYSLOG_ACTION_OPEN, nothing, 0) })
+}
+
 /// The terminal that controls us, wherever 0, 1 and 2 lead to. ENXIO: there is none.
 pub(crate) fn open_terminal() -> Call<OwnedFd> {
     open_file(c"/dev/tty", libc::O_RDWR | libc::O_NOCTTY)
