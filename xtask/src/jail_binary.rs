@@ -57,7 +57,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let linker = !on_path(MUSL_LINKER).is_empty();
     let plan = plan(arch, has_musl, &observe::compilers(), linker);
     let (command, flags, target) = match &plan {
-        Plan::Musl => (cargo(), Vec::new(), Some(target)),
+        Plan::Musl => (cargo(), Vec::new(), target),
         Plan::MuslFromSource(compiler) => {
             let library = empty_unwinder(&folder)?;
             let flags = vec![
@@ -65,23 +65,21 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
                 format!("-Clinker={MUSL_LINKER}"),
                 format!("-L{}", library.display()),
             ];
-            (compiler_command(&compiler.route), flags, Some(target))
+            (compiler_command(&compiler.route), flags, target)
         }
         Plan::Glibc(why) => {
             eprintln!("procjail is linked with glibc: {why}");
-            (cargo(), Vec::new(), None)
+            // Named even though it is the one that we run on: what is compiled for a named target is
+            // linked statically, and procedural macros, which cannot be, are not compiled for it.
+            (cargo(), Vec::new(), format!("{arch}-unknown-linux-gnu"))
         }
     };
-    let built = target
-        .as_ref()
-        .map_or_else(|| folder.clone(), |target| folder.join(target));
+    let built = folder.join(&target);
     let mut command = command
         .args(["rustc", "--profile", "jail", "--package", "procjail"])
         .args(["--bin", "procjail", "--target-dir"])
-        .arg(&folder);
-    if let Some(target) = &target {
-        command = command.args(["--target", target]);
-    }
+        .arg(&folder)
+        .args(["--target", &target]);
     if let Plan::MuslFromSource(_) = plan {
         // Without what prints backtraces: the profile aborts on a panic.
         command = command.args([

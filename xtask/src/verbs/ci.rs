@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 
+use crate::jail_binary;
+use crate::shell::Cmd;
 use crate::verbs::{build_ebpf, kernels, setup, test, vm};
 use crate::vm::kernels::Wanted;
 use crate::workspace::{Workspace, cargo};
@@ -31,6 +33,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         ])
         .dir(&workspace.root)
         .run()?;
+    let procjail = jail_binary::build(workspace)?;
+    Cmd::new(procjail).args(["run", "--", "true"]).run()?;
     kernels::run(workspace, &kernels::Options { check: true })?;
     vm::run(
         workspace,
