@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 /// Programs of the system that tests start. One that is not here is not there either, and the
 /// test that needs it skips itself. The jail's peers (tini and others) are not: they are compared on
 /// the host, and would take most of a guest's time.
-const PROGRAMS: [&str; 39] = [
+const PROGRAMS: [&str; 40] = [
     "bash",
     "cat",
     "chmod",
@@ -34,6 +34,7 @@ const PROGRAMS: [&str; 39] = [
     "kill",
     "ls",
     "mkdir",
+    "mkfifo",
     "mktemp",
     "mount",
     "mv",
