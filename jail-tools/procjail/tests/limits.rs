@@ -350,7 +350,7 @@ fn needs_root_a_cgroup_that_cannot_be_removed_does_not_hide_how_the_command_ende
         "mount --make-rprivate / && mkfifo $1/events $1/go && \
          {{ {} run --cgroup --status-fd 3 --json -- sh -c 'read line; exit 42' <$1/go 3>$1/events & }} && \
          exec 4>$1/go && read -r started <$1/events && \
-         dir=$(expr \"$started\" : '.*\"cgroup\":\\[\"\\([^\"]*\\)') && \
+         dir=${{started#*'\"cgroup\":[\"'}} && dir=${{dir%%'\"'*}} && \
          mount -t tmpfs tmpfs $dir && echo $dir && exec 4>&- && wait $!",
         env!("CARGO_BIN_EXE_procjail")
     );

@@ -242,11 +242,15 @@ fn needs_bpf_needs_block_device_direct_reads_wait_for_the_device_by_both() {
     let page = sum(&both, |b| {
         b.page.get(counter::DEVICE_NS) + b.page.get(counter::WAKEUP_NS)
     }) as f64;
-    println!("device: {page} ns by page with its wake-up, {device} ns inferred");
-    assert!(
-        (0.6..1.5).contains(&(device / page)),
-        "{device} against {page}"
+    // The wait to run of a wake-up that preempts at once is none to the account (see `agree`), which
+    // leaves it with the device. On a slow machine it is a third of the time.
+    let queued = sum(&both, |b| b.page.get(counter::RUNQUEUE_NS)) as f64;
+    let unseen = (queued - sum(&both, |b| inferred(b, &[RUNQUEUE])) as f64).max(0.0);
+    println!(
+        "device: {page} ns by page with its wake-up, {device} ns inferred, {unseen} of them waiting to run"
     );
+    let ratio = (device - unseen) / page;
+    assert!((0.6..1.5).contains(&ratio), "{ratio}");
     for b in &both {
         assert_eq!(b.account.input_blocks, Some(READ_BYTES as u64 / 512));
     }
