@@ -26,6 +26,7 @@ mod job;
 mod keeper;
 mod kernel_mounts;
 mod landlock;
+mod listener;
 mod lone_init;
 mod mountinfo;
 mod owner;

@@ -1,6 +1,6 @@
 //! The supervisor's loop: it sleeps until a signal, news of PID 1, or the end of the grace.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::facts;
 use crate::jail::{Blocked, Jail};
 use crate::job::Job;
+use crate::listener::Listener;
 use crate::page::LastSignal;
 use crate::report::Report;
 use crate::signals::{Signal, passed_on};
@@ -81,40 +82,6 @@ pub fn run_with_status(
     status: &mut Status,
 ) -> Result<Report, Error> {
     supervise(spec, blocked, true, &mut Listener::Descriptor(status))
-}
-
-/// Whom events are told.
-enum Listener<'a> {
-    Caller(&'a mut dyn FnMut(&Event)),
-    Descriptor(&'a mut Status),
-}
-
-impl Listener<'_> {
-    fn tell(&mut self, event: &Event) {
-        match self {
-            Self::Caller(on_event) => on_event(event),
-            Self::Descriptor(status) => status.tell(event),
-        }
-    }
-
-    fn signalled(&mut self, signo: i32) {
-        if let Self::Descriptor(status) = self {
-            status.signalled(signo);
-        }
-    }
-
-    fn waits_for(&self) -> Option<RawFd> {
-        match self {
-            Self::Caller(_) => None,
-            Self::Descriptor(status) => status.waits_for(),
-        }
-    }
-
-    fn write(&mut self) {
-        if let Self::Descriptor(status) = self {
-            status.write();
-        }
-    }
 }
 
 fn supervise(

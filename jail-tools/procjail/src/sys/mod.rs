@@ -9,19 +9,23 @@
 
 mod cgroup;
 mod cred;
+mod descriptor;
 mod mount;
 mod process;
 mod signal;
 mod statmount;
+mod terminal;
 
 use nix::errno::Errno;
 
 pub(crate) use cgroup::*;
 pub(crate) use cred::*;
+pub(crate) use descriptor::*;
 pub(crate) use mount::*;
 pub(crate) use process::*;
 pub(crate) use signal::*;
 pub(crate) use statmount::*;
+pub(crate) use terminal::*;
 
 /// What a system call said.
 pub(crate) type Call<T> = Result<T, Errno>;
