@@ -13,6 +13,7 @@
 //! # Ok::<(), procjail::Error>(())
 //! ```
 
+mod blocked;
 mod capabilities;
 mod cgroup;
 mod command;
@@ -46,11 +47,11 @@ mod step;
 mod supervise;
 mod sys;
 
+pub use blocked::Blocked;
 pub use capabilities::Capabilities;
 pub use cgroup::{Account, Error as CgroupError, Found, IoLimit, Limits, Oom, Throttled, collect};
 pub use error::Error;
 pub use ids::Error as IdsError;
-pub use jail::Blocked;
 pub use lone_init::{InitOptions, init};
 pub use report::{KilledBy, Missing, Report, Sender, StepTime, Times};
 pub use rlimits::parse as parse_rlimit;

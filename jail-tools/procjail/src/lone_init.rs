@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use nix::unistd::Pid;
 
+use crate::blocked::Blocked;
 use crate::error::Error;
 use crate::facts;
 use crate::init::spawn_command;
-use crate::jail::Blocked;
 use crate::job::{Job, Line, Terminal};
 use crate::page::Page;
 use crate::pid1::{Outer, Pid1};

@@ -4,12 +4,12 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::blocked::Blocked;
 use crate::capabilities::{self, Capabilities};
 use crate::error::{Error, errno_of};
 use crate::facts;
 use crate::files;
 use crate::ids::{self, Decision};
-use crate::jail::Blocked;
 use crate::job::Job;
 use crate::landlock;
 use crate::page::Shared;

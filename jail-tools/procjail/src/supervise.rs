@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use serde::Serialize;
 
+use crate::blocked::Blocked;
 use crate::error::Error;
 use crate::facts;
-use crate::jail::{Blocked, Jail};
+use crate::jail::Jail;
 use crate::job::Job;
 use crate::listener::Listener;
 use crate::page::LastSignal;
